@@ -1,0 +1,11 @@
+export * from './box.js';
+export * from './box-formats.js';
+export * from './detections.js';
+export * from './dim.js';
+export * from './errors.js';
+export * from './folds.js';
+export * as kernels from './kernels.js';
+export * from './random.js';
+export * from './safetensors.js';
+export * from './tiles.js';
+export * from './volume.js';

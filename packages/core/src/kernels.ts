@@ -1,0 +1,65 @@
+/**
+ * Names and attributes of the tensor kernels that MDT adds to TensorFlow.js: the contract between the packages that call
+ * them (`backbone`, `detectors`, `toolkit`) and the engine that has them natively (`tfjs-torch`). Where a backend has no
+ * such kernel, the caller composes the op from plain TensorFlow.js ops.
+ *
+ * All tensors are float32 and channels last: `[batch, ...spatial, channels]` with 2 or 3 spatial axes; every per-axis
+ * attribute has one number per spatial axis.
+ */
+export type Activation = 'linear' | 'relu' | 'leakyRelu';
+
+/** Slope of `leakyRelu` for negative values, everywhere. */
+export const leakySlope = 0.01;
+
+// `type`, not `interface`: attributes must be assignable to TensorFlow.js's NamedAttrMap.
+export type ConvAttrs = {
+  strides: number[];
+  /** Zeros on both sides of each axis. */
+  pads: number[];
+  activation: Activation;
+};
+
+/** `{ x, filter [...k, in, out], bias? [out] } → y`: convolution, bias and activation. Output floor((n + 2p − k) / s) + 1. */
+export const ConvAct = 'MdtConvAct';
+/** `{ dy, y?, filter } → dx`; `y` unless the activation is linear. */
+export const ConvActInputGrad = 'MdtConvActInputGrad';
+export type ConvInputGradAttrs = ConvAttrs & { inputShape: number[] };
+/** `{ dy, y?, x } → [dFilter, dBias]`. */
+export const ConvActFilterGrad = 'MdtConvActFilterGrad';
+export type ConvFilterGradAttrs = ConvAttrs & { filterShape: number[] };
+
+/** `{ a, b } → activation(a + b)`, equal shapes. */
+export const AddAct = 'MdtAddAct';
+/** `{ dy, y } → dy` masked by the activation whose output is `y`. */
+export const ActGrad = 'MdtActGrad';
+export type ActAttrs = { activation: Activation };
+
+export type PoolAttrs = { window: number[]; strides: number[]; pads: number[] };
+/** `{ x } → y`: maximum over windows, borders padded with −∞. */
+export const MaxPoolNd = 'MdtMaxPool';
+/** `{ dy, x } → dx`: the gradient goes to the first maximum of each window. */
+export const MaxPoolNdGrad = 'MdtMaxPoolGrad';
+
+export type UpsampleAttrs = { factors: number[]; mode: 'nearest' | 'linear' };
+/** `{ x } → y`: whole factors, half-pixel centres. */
+export const Upsample = 'MdtUpsample';
+/** `{ dy } → dx`. */
+export const UpsampleGrad = 'MdtUpsampleGrad';
+
+export type InstanceNormAttrs = { epsilon: number };
+/** `{ x, scale? [c], offset? [c] } → y`: each channel of each image to mean 0 and variance 1 (biased). */
+export const InstanceNorm = 'MdtInstanceNorm';
+/** `{ dy, x, scale? } → [dx, dScale, dOffset]`. */
+export const InstanceNormGrad = 'MdtInstanceNormGrad';
+
+export type AdamAttrs = {
+  learningRate: number;
+  beta1: number;
+  beta2: number;
+  epsilon: number;
+  weightDecay: number;
+  /** 1 at the first step. */
+  step: number;
+};
+/** `{ value, grad, m, v } → [value, m, v]`: one Adam step (Kingma and Ba 2015) with bias correction; decoupled weight decay. */
+export const AdamStep = 'MdtAdamStep';

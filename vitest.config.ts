@@ -1,0 +1,20 @@
+import { readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+const packages = readdirSync(here('packages'));
+
+// Tests run on the sources: '@mdt/x' is packages/x/src, so no build stands between an edit and its test.
+export default defineConfig({
+  resolve: {
+    alias: packages.map((name) => ({ find: new RegExp(`^@mdt/${name}$`), replacement: here(`packages/${name}/src/index.ts`) })),
+  },
+  test: {
+    include: ['packages/*/{src,test}/**/*.test.ts', 'checks/**/*.test.ts', 'examples/**/*.test.ts', 'benchmarks/**/*.test.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+  },
+});
