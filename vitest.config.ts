@@ -13,6 +13,8 @@ export default defineConfig({
   test: {
     include: ['packages/*/{src,test}/**/*.test.ts', 'checks/**/*.test.ts', 'examples/**/*.test.ts', 'benchmarks/**/*.test.ts'],
     pool: 'forks',
+    // The gradients of tfjs-core are ES modules that Node itself cannot load; its own entry point stays a single copy.
+    server: { deps: { inline: [/tfjs-core\/dist\/(?!tf-core)/] } },
     maxWorkers: 2,
     testTimeout: 120_000,
     hookTimeout: 120_000,

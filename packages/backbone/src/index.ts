@@ -1,1 +1,30 @@
-export {};
+export {
+  type Backbone,
+  buildWeights,
+  checkBackbone,
+  checkImageSize,
+  type FeatureSpec,
+  type Mode,
+  totalStride,
+} from './backbone.js';
+export {
+  type Block,
+  type BlockStyle,
+  type ConvBlockOptions,
+  convBlock,
+  type ResidualBlockOptions,
+  residualBlock,
+} from './blocks.js';
+export { type FpnOptions, fpn } from './fpn.js';
+export { registerGradients } from './gradients/tfjs-gradients.js';
+export { constant, convInit, type Initializer, type InitScheme } from './init.js';
+export { type Norm, type NormKind, norm } from './norm.js';
+export { activate } from './ops/activation.js';
+export { add } from './ops/add.js';
+export { type ConvOptions, conv } from './ops/conv.js';
+export { type InstanceNormOptions, instanceNorm } from './ops/instance-norm.js';
+export { type MaxPoolOptions, maxPool } from './ops/max-pool.js';
+export { type UpsampleOptions, upsample } from './ops/upsample.js';
+export { defaultStartFilters, type ResNetOptions, resNet } from './resnet.js';
+export { type ResNetFpnOptions, resNetFpn } from './resnet-fpn.js';
+export { Weight } from './weight.js';

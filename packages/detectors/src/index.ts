@@ -1,1 +1,1 @@
-export {};
+export type { DetectionResult, Detector, Losses, TrainBatch } from './detector.js';

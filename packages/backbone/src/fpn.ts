@@ -1,0 +1,72 @@
+import { type Dim, InputError, type PerAxis } from '@mdt/core';
+import type * as tf from '@tensorflow/tfjs-core';
+import { type Backbone, type FeatureSpec, totalStride } from './backbone.js';
+import { convBlock } from './blocks.js';
+import type { InitScheme } from './init.js';
+import { add } from './ops/add.js';
+import { upsample } from './ops/upsample.js';
+
+export interface FpnOptions {
+  /** Channels of every level. */
+  outChannels: number;
+  init?: InitScheme;
+}
+
+/**
+ * Feature pyramid (Lin et al. 2017) on any backbone: every map gets a 1×1 lateral convolution, is added to the enlarged coarser
+ * one, and is smoothed by a 3×3 convolution. Level `Pk` stands on feature `Ck`.
+ *
+ * Maps at stride 4 and above are enlarged by repeating cells, finer ones linearly; of the latter only the finest is given out
+ * (as in the original toolkit: `[P0, P2, P3, P4, P5]`).
+ */
+export function fpn<D extends Dim>(body: Backbone<D>, { outChannels, init = 'uniform-fan-in' }: FpnOptions): Backbone<D> {
+  const { dim, features } = body;
+  if (!(Number.isInteger(outChannels) && outChannels > 0)) {
+    throw new InputError('invalid-option', `fpn: outChannels is ${String(outChannels)}, expected a whole number above 0`);
+  }
+  const levels = features.map((feature, i) => {
+    const name = feature.name.replace(/^C/, 'P');
+    const isFine = Math.max(...feature.stride) < 4;
+    const style = { dim, out: outChannels, activation: 'linear', init } as const;
+    return {
+      name,
+      stride: feature.stride,
+      lateral: convBlock({ ...style, name: `${name}.lateral`, in: feature.channels, kernel: 1 }),
+      output: isFine && i > 0 ? undefined : convBlock({ ...style, name: `${name}.output`, in: outChannels }),
+      fromCoarser: factors(feature, features[i + 1]),
+      mode: isFine ? ('linear' as const) : ('nearest' as const),
+    };
+  });
+  const given = levels.filter((level) => level.output);
+  return {
+    dim,
+    inChannels: body.inChannels,
+    features: given.map(({ name, stride }) => ({ name, stride, channels: outChannels })),
+    variables: [
+      ...body.variables,
+      ...levels.flatMap(({ lateral, output }) => [...lateral.variables, ...(output?.variables ?? [])]),
+    ],
+    totalStride: totalStride(body),
+    apply(images, mode) {
+      const maps = body.apply(images, mode);
+      const merged: tf.Tensor[] = [];
+      for (let i = levels.length - 1; i >= 0; i--) {
+        const level = levels[i]!;
+        const lateral = level.lateral.apply(maps[i]!, mode);
+        const coarser = merged[i + 1];
+        merged[i] = coarser ? add(lateral, upsample(coarser, { factors: level.fromCoarser, mode: level.mode })) : lateral;
+      }
+      return levels.flatMap(({ output }, i) => (output ? [output.apply(merged[i]!, mode)] : []));
+    },
+  };
+}
+
+function factors<D extends Dim>(fine: FeatureSpec<D>, coarse: FeatureSpec<D> | undefined): readonly number[] {
+  const ratio = fine.stride.map((s, d) => (coarse ? coarse.stride[d]! / s : 1)) as unknown as PerAxis<D>;
+  if (!ratio.every((r) => Number.isInteger(r) && r >= 1)) {
+    throw new RangeError(
+      `fpn: the stride of ${coarse?.name} [${coarse?.stride.join(', ')}] is no multiple of that of ${fine.name} [${fine.stride.join(', ')}]`,
+    );
+  }
+  return ratio;
+}

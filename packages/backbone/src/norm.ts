@@ -1,0 +1,57 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type { Mode } from './backbone.js';
+import { constant } from './init.js';
+import { instanceNorm } from './ops/instance-norm.js';
+import { Weight } from './weight.js';
+
+/**
+ * `instance`: each channel of each image by its own mean and variance, without parameters. `batch`: by the statistics of the
+ * batch, with a learnt scale and offset, and running statistics for prediction.
+ */
+export type NormKind = 'none' | 'instance' | 'batch';
+
+export interface Norm {
+  readonly variables: readonly Weight[];
+  apply(x: tf.Tensor, mode: Mode): tf.Tensor;
+}
+
+const epsilon = 1e-5;
+const momentum = 0.1; // share of the newest batch in the running statistics
+
+/** A normalisation of `channels` channels; undefined for `none`. */
+export function norm(kind: NormKind, name: string, channels: number): Norm | undefined {
+  if (kind === 'none') return undefined;
+  if (kind === 'instance') return { variables: [], apply: (x) => instanceNorm(x, { epsilon }) };
+  if (kind === 'batch') return batchNorm(name, channels);
+  throw new RangeError(`norm: expected none, instance or batch, got ${String(kind)}`);
+}
+
+function batchNorm(name: string, channels: number): Norm {
+  const scale = new Weight(`${name}.scale`, [channels], constant(1));
+  const offset = new Weight(`${name}.offset`, [channels], constant(0));
+  const runningMean = new Weight(`${name}.mean`, [channels], constant(0), false);
+  const runningVariance = new Weight(`${name}.variance`, [channels], constant(1), false);
+  const normalise = (x: tf.Tensor, mean: tf.Tensor, variance: tf.Tensor) =>
+    tf.add(tf.mul(tf.sub(x, mean), tf.mul(tf.rsqrt(tf.add(variance, epsilon)), scale.variable)), offset.variable);
+  return {
+    variables: [scale, offset, runningMean, runningVariance],
+    apply(x, mode) {
+      if (mode === 'predict') return normalise(x, runningMean.variable, runningVariance.variable);
+      const axes = Array.from({ length: x.rank - 1 }, (_, d) => d);
+      const mean = tf.mean(x, axes);
+      const variance = tf.mean(tf.square(tf.sub(x, mean)), axes);
+      const count = x.size / channels;
+      const unbiased = count / Math.max(1, count - 1);
+      follow(runningMean, mean, 1);
+      follow(runningVariance, variance, unbiased);
+      return normalise(x, mean, variance);
+    },
+  };
+}
+
+function follow(running: Weight, newest: tf.Tensor, factor: number): void {
+  tf.tidy(() => {
+    const { variable } = running;
+    variable.assign(tf.add(tf.mul(variable, 1 - momentum), tf.mul(newest, momentum * factor)));
+  });
+}

@@ -1,0 +1,110 @@
+import { type Dim, InputError, type PerAxis, perAxis, refuseUnknownKeys } from '@mdt/core';
+import type * as tf from '@tensorflow/tfjs-core';
+import type { Backbone, FeatureSpec } from './backbone.js';
+import { type Block, type BlockStyle, convBlock, residualBlock } from './blocks.js';
+import { maxPool } from './ops/max-pool.js';
+
+export interface ResNetOptions<D extends Dim = Dim> extends BlockStyle {
+  dim: D;
+  /** Layers: 50 or 101. Default 50. */
+  depth?: 50 | 101;
+  /** Default 1. */
+  inChannels?: number;
+  /** Width of C1; C2 has 4 times, C5 32 times as many channels. Default 48 in 2D, 18 in 3D. */
+  startFilters?: number;
+  /** Adds a full-resolution stage C0 and gives C0 and C1 out as well. Default false. */
+  strideOne?: boolean;
+  /** Adds C6. Default false. */
+  sixthPooling?: boolean;
+}
+
+export const resNetKeys = [
+  'dim',
+  'depth',
+  'inChannels',
+  'startFilters',
+  'strideOne',
+  'sixthPooling',
+  'norm',
+  'activation',
+  'init',
+];
+
+/** Widths with which the original toolkit trained. */
+export const defaultStartFilters: { readonly [D in Dim]: number } = { 2: 48, 3: 18 };
+
+const blocksOfC4 = { 50: 6, 101: 23 } as const; // He et al. 2016, table 1
+
+/**
+ * Bottom-up ResNet with bottleneck blocks: `C2 … C5` at strides 4 … 32 in y and x. In 3D, z keeps its resolution up to C2 and
+ * halves from C3 on. Strided layers are padded evenly on both sides.
+ */
+export function resNet<D extends Dim>(options: ResNetOptions<D>): Backbone<D> {
+  const { dim, depth = 50, inChannels = 1, strideOne = false, sixthPooling = false } = options;
+  refuseUnknownKeys('resNet', options, resNetKeys);
+  if (depth !== 50 && depth !== 101)
+    throw new InputError('invalid-option', `resNet: depth is ${String(depth)}, expected 50 or 101`);
+  const start = options.startFilters ?? defaultStartFilters[dim];
+  for (const [name, value] of Object.entries({ inChannels, startFilters: start })) {
+    if (!(Number.isInteger(value) && value > 0)) {
+      throw new InputError('invalid-option', `resNet: ${name} is ${String(value)}, expected a whole number above 0`);
+    }
+  }
+  const style: BlockStyle = {
+    norm: options.norm ?? 'none',
+    activation: options.activation ?? 'relu',
+    init: options.init ?? 'uniform-fan-in',
+  };
+  const flat = planar(dim, 2); // z is coarse already: the first two halvings leave it alone
+
+  const stem: Block[] = strideOne
+    ? [0, 1].map((i) => convBlock({ dim, ...style, name: `C0.${i}`, in: i === 0 ? inChannels : start, out: start }))
+    : [];
+  const c1 = convBlock({ dim, ...style, name: 'C1', in: strideOne ? start : inChannels, out: start, kernel: 7, stride: flat });
+  const counts = [3, 4, blocksOfC4[depth], 3, ...(sixthPooling ? [3] : [])];
+  let channels = start;
+  const stages = counts.map((count, stage) => {
+    const planes = start * 2 ** stage;
+    return Array.from({ length: count }, (_, i) => {
+      const stride = i === 0 && stage > 0 ? 2 : 1;
+      const block = residualBlock({ dim, ...style, name: `C${stage + 2}.${i}`, in: channels, planes, stride });
+      channels = 4 * planes;
+      return block;
+    });
+  });
+
+  const pool = { window: perAxis(dim, 3), strides: flat, pads: perAxis(dim, 1) };
+  const features = describeFeatures(dim, start, counts.length, strideOne);
+  return {
+    dim,
+    inChannels,
+    features,
+    variables: [...stem, c1, ...stages.flat()].flatMap((block) => block.variables),
+    apply(images, mode) {
+      const run = (blocks: readonly Block[], x: tf.Tensor) => blocks.reduce((y, block) => block.apply(y, mode), x);
+      const c0 = run(stem, images);
+      const first = c1.apply(c0, mode);
+      const maps: tf.Tensor[] = strideOne ? [c0, first] : [];
+      let x = maxPool(first, pool);
+      for (const stage of stages) maps.push((x = run(stage, x)));
+      return maps;
+    },
+  };
+}
+
+/** `value` along y and x, 1 along z. */
+function planar<D extends Dim>(dim: D, value: number): PerAxis<D> {
+  return Array.from({ length: dim }, (_, d) => (d < dim - 2 ? 1 : value)) as unknown as PerAxis<D>;
+}
+
+function describeFeatures<D extends Dim>(dim: D, start: number, stages: number, strideOne: boolean): FeatureSpec<D>[] {
+  const fine: FeatureSpec<D>[] = strideOne
+    ? [0, 1].map((i) => ({ name: `C${i}`, stride: planar(dim, 2 ** i), channels: start }))
+    : [];
+  const coarse = Array.from({ length: stages }, (_, stage) => ({
+    name: `C${stage + 2}`,
+    stride: planar(dim, 4).map((s) => s * 2 ** stage) as unknown as PerAxis<D>,
+    channels: 4 * start * 2 ** stage,
+  }));
+  return [...fine, ...coarse];
+}

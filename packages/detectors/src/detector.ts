@@ -1,0 +1,53 @@
+import type { Detections, Dim, GroundTruth, PerAxis, Random, SafeTensor } from '@mdt/core';
+import type * as tf from '@tensorflow/tfjs-core';
+
+/** One batch to learn from. */
+export interface TrainBatch<D extends Dim = Dim> {
+  /** float32 `[b, ...patchSize, channels]`. */
+  images: tf.Tensor;
+  /** One per image; boxes in patch voxels. An image without objects has empty arrays. */
+  targets: readonly GroundTruth<D>[];
+  /** int32 `[b, ...patchSize]`: 0 background, else 1 + label. Needed by detectors that segment. */
+  segmentation?: tf.Tensor;
+}
+
+export interface Losses {
+  /** What training minimises. */
+  total: tf.Scalar;
+  /** What it is made of, for logs; not necessarily terms of a plain sum. */
+  parts: Record<string, tf.Scalar>;
+}
+
+export interface DetectionResult<D extends Dim = Dim> {
+  /** One per image; boxes in patch voxels, best first. */
+  detections: Detections<D>[];
+  /** float32 probabilities `[b, ...patchSize, classes]`, background first. The caller disposes of it. */
+  segmentation?: tf.Tensor;
+}
+
+/** A network that finds objects in patches. */
+export interface Detector<D extends Dim = Dim> {
+  readonly dim: D;
+  /** As in `RetinaUNet2D`. */
+  readonly kind: string;
+  /** Foreground classes; a label is an index into it. */
+  readonly classes: readonly string[];
+  readonly patchSize: PerAxis<D>;
+  readonly inChannels: number;
+  /** Makes the variables on the active backend; implied by first use, then from seed 0. */
+  build(random?: Random): void;
+  /** What training changes. */
+  readonly variables: readonly { name: string; variable: tf.Variable }[];
+  /** Call inside `tf.variableGrads` or an optimizer's `minimize`. */
+  loss(batch: TrainBatch<D>, random: Random): Losses;
+  /** Post-processed detections of images `[b, ...patchSize, channels]`. */
+  detect(images: tf.Tensor): Promise<DetectionResult<D>>;
+  /** Every tensor of the network by name, running statistics included. */
+  weights(): Promise<Map<string, SafeTensor>>;
+  /** @throws InputError `invalid-checkpoint` when a tensor is missing, left over, or of another shape; nothing is changed then */
+  setWeights(tensors: ReadonlyMap<string, SafeTensor>): void;
+  /** The network in words: layers, parameters, anchors. */
+  describe(): string;
+  /** Frees the variables. */
+  dispose(): void;
+}
