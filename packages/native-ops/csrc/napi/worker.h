@@ -1,0 +1,105 @@
+// Runs a job at once, or away from the JS thread with a promise.
+//
+// A job is a struct with
+//   static constexpr const char* op;
+//   napi_value allocate(napi_env);          on the JS thread: the output that run() fills, or nullptr
+//   void run();                             anywhere; touches no JS
+//   napi_value result(napi_env, napi_value allocated);   on the JS thread
+#pragma once
+
+#include <node_api.h>
+
+#include <exception>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "arguments.h"
+
+namespace mdt {
+
+template <class Job>
+napi_value run_now(napi_env env, Job job) {
+  const napi_value allocated = job.allocate(env);
+  job.run();
+  return job.result(env, allocated);
+}
+
+template <class Job>
+struct PendingJob {
+  Job job;
+  napi_async_work work = nullptr;
+  napi_deferred deferred = nullptr;
+  napi_ref allocated = nullptr;
+  bool failed = false;
+  std::string failure;
+
+  static void execute(napi_env, void* data) {
+    auto& self = *static_cast<PendingJob*>(data);
+    try {
+      self.job.run();
+    } catch (const std::exception& error) {
+      self.failed = true;
+      self.failure = error.what();
+    } catch (...) {
+      self.failed = true;
+      self.failure = "unknown failure";
+    }
+  }
+
+  // The environment may be going down here: then every call below fails, and nothing is left to do but to free.
+  static void complete(napi_env env, napi_status status, void* data) {
+    const std::unique_ptr<PendingJob> self(static_cast<PendingJob*>(data));
+    napi_value allocated = nullptr;
+    if (self->allocated != nullptr) {
+      napi_get_reference_value(env, self->allocated, &allocated);
+      napi_delete_reference(env, self->allocated);
+    }
+    napi_delete_async_work(env, self->work);
+    if (status == napi_cancelled) return;
+    napi_value value = nullptr;
+    if (!self->failed) {
+      try {
+        value = self->job.result(env, allocated);
+      } catch (const JsError& error) {
+        self->failure = error.message;
+      } catch (const std::exception& error) {
+        self->failure = error.what();
+      }
+    }
+    if (value != nullptr) {
+      napi_resolve_deferred(env, self->deferred, value);
+      return;
+    }
+    const std::string text = std::string(Job::op) + ": " + self->failure;
+    napi_value message = nullptr;
+    napi_value error = nullptr;
+    if (napi_create_string_utf8(env, text.c_str(), text.size(), &message) == napi_ok &&
+        napi_create_error(env, nullptr, message, &error) == napi_ok) {
+      napi_reject_deferred(env, self->deferred, error);
+    }
+  }
+};
+
+template <class Job>
+napi_value run_async(napi_env env, Job job) {
+  auto pending = std::make_unique<PendingJob<Job>>(PendingJob<Job>{std::move(job)});
+  if (const napi_value allocated = pending->job.allocate(env)) {
+    check(napi_create_reference(env, allocated, 1, &pending->allocated), Job::op, "hold the output");
+  }
+  napi_value name = nullptr;
+  napi_value promise = nullptr;
+  check(napi_create_string_utf8(env, Job::op, NAPI_AUTO_LENGTH, &name), Job::op, "name the work");
+  check(napi_create_promise(env, &pending->deferred, &promise), Job::op, "make a promise");
+  check(napi_create_async_work(env, nullptr, name, PendingJob<Job>::execute, PendingJob<Job>::complete, pending.get(),
+                               &pending->work),
+        Job::op, "make the work");
+  if (napi_queue_async_work(env, pending->work) != napi_ok) {
+    napi_delete_async_work(env, pending->work);
+    throw JsError{ErrorKind::kOther, std::string(Job::op) + ": cannot queue the work"};
+  }
+  pending.release();
+  return promise;
+}
+
+}  // namespace mdt
