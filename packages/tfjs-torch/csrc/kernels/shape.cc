@@ -1,0 +1,74 @@
+// Kernels that move or rearrange elements. Views share memory where ATen can; outputs that would keep a much larger
+// tensor alive are copied.
+#include "../call.h"
+
+namespace mdt {
+namespace {
+
+void reshape(Call& c) { c.out(at::reshape(c.in(0), c.integers())); }
+
+void slice(Call& c) {
+  const auto begin = c.integers(), size = c.integers();
+  at::Tensor y = c.in(0);
+  for (size_t d = 0; d < begin.size(); d++) y = y.narrow(d, begin[d], size[d]);
+  c.out(y.clone(at::MemoryFormat::Contiguous));
+}
+
+// Constant padding; tfjs lists axes first to last, ATen last to first.
+void pad(Call& c) {
+  const double value = c.number();
+  const auto before = c.integers(), after = c.integers();
+  std::vector<int64_t> pads;
+  for (size_t d = before.size(); d-- > 0;) {
+    pads.push_back(before[d]);
+    pads.push_back(after[d]);
+  }
+  c.out(at::constant_pad_nd(c.in(0), pads, value));
+}
+
+void concat(Call& c) {
+  const int64_t axis = c.integer();
+  std::vector<at::Tensor> parts;
+  for (size_t i = 0; i < c.num_inputs(); i++) parts.push_back(c.in(i));
+  c.out(at::cat(parts, axis).contiguous());
+}
+
+void split(Call& c) {
+  const int64_t axis = c.integer();
+  const auto sizes = c.integers();
+  int64_t at = 0;
+  for (size_t i = 0; i < sizes.size(); i++) {
+    c.out(c.in(0).narrow(axis, at, sizes[i]).clone(at::MemoryFormat::Contiguous), i);
+    at += sizes[i];
+  }
+}
+
+}  // namespace
+
+void add_shape(std::vector<Kernel>& k) {
+  k.insert(k.end(), {
+      {"Reshape", reshape}, {"Slice", slice}, {"PadV2", pad}, {"Concat", concat}, {"SplitV", split},
+      {"Transpose", [](Call& c) { c.out(c.in(0).permute(c.integers()).contiguous()); }},
+      {"Tile", [](Call& c) { c.out(c.in(0).repeat(c.integers())); }},
+      {"BroadcastTo", [](Call& c) { c.out(c.in(0).expand(c.integers()).contiguous()); }},
+      {"Reverse", [](Call& c) { c.out(at::flip(c.in(0), c.integers())); }},
+      {"StridedSlice", [](Call& c) {
+         const auto begin = c.integers(), end = c.integers(), strides = c.integers();
+         at::Tensor y = c.in(0);
+         for (size_t d = 0; d < begin.size(); d++) y = y.slice(d, begin[d], end[d], strides[d]);
+         c.out(y.clone(at::MemoryFormat::Contiguous));
+       }},
+      {"Pack", [](Call& c) {
+         const int64_t axis = c.integer();
+         std::vector<at::Tensor> parts;
+         for (size_t i = 0; i < c.num_inputs(); i++) parts.push_back(c.in(i));
+         c.out(at::stack(parts, axis));
+       }},
+      {"Unpack", [](Call& c) {
+         const int64_t axis = c.integer();
+         for (size_t i = 0; i < c.num_outputs(); i++) c.out(c.in(0).select(axis, i).clone(at::MemoryFormat::Contiguous), i);
+       }},
+  });
+}
+
+}  // namespace mdt

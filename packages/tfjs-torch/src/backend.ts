@@ -1,0 +1,269 @@
+import { type DataId, DataStorage, type DataType, engine, KernelBackend, type TensorInfo, util } from '@tensorflow/tfjs-core';
+import type { Binding, NativeArray } from './binding.js';
+
+/** What a tensor becomes: shape and type are known before the kernel has run. */
+export interface OutputSpec {
+  shape: readonly number[];
+  dtype: DataType;
+}
+
+/** An attribute of a native kernel; a list is sent with its length. */
+export type NativeAttr = number | boolean | readonly number[];
+
+interface TensorRecord {
+  slot: number;
+  dtype: DataType;
+  refCount: number;
+}
+
+const dtypeCodes: Partial<Record<DataType, number>> = { float32: 0, int32: 1, bool: 2 };
+
+/** The number by which native code knows a type of elements. */
+export function dtypeCode(dtype: DataType, who: string): number {
+  const code = dtypeCodes[dtype];
+  if (code === undefined) throw new TypeError(`${who}: backend 'torch' holds float32, int32 and bool, got ${dtype}`);
+  return code;
+}
+
+const blockLength = 65_536;
+
+/**
+ * The TensorFlow.js backend `torch`: kernels run in order on one native thread. JavaScript gives out the slots of the native
+ * tensor table and knows every shape, so that it runs ahead and waits only to read.
+ */
+export class TorchBackend extends KernelBackend {
+  private readonly data: DataStorage<TensorRecord>;
+  private readonly block = new Float64Array(blockLength);
+  private readonly opcodes = new Map<string, number>();
+  private readonly freeSlots: number[] = [];
+  private numSlots = 0;
+  private dataIds = 0;
+
+  constructor(
+    private readonly binding: Binding,
+    threads: number,
+  ) {
+    super();
+    this.data = new DataStorage(this, engine());
+    for (const [opcode, name] of binding.kernels.entries()) this.opcodes.set(name, opcode);
+    binding.start(this.block, threads);
+  }
+
+  // Reserved for TensorFlow.js: the fields of the engine's backend interface.
+
+  override numDataIds(): number {
+    return this.dataIds;
+  }
+
+  override write(values: ArrayLike<unknown>, shape: number[], dtype: DataType): DataId {
+    const dataId = {};
+    this.move(dataId, values, shape, dtype, 1);
+    return dataId;
+  }
+
+  override move(dataId: DataId, values: ArrayLike<unknown>, shape: number[], dtype: DataType, refCount: number): void {
+    const code = dtypeCode(dtype, 'tensor');
+    const slot = this.newSlot();
+    if (values == null) {
+      this.fill(slot, shape, dtype, 0);
+    } else if (shape.length === 0) {
+      this.fill(slot, shape, dtype, Number(values[0]));
+    } else {
+      this.block[0] = shape.length;
+      this.block.set(shape, 1);
+      this.binding.upload(slot, code, typedArray(values, dtype));
+    }
+    this.data.set(dataId, { slot, dtype, refCount });
+    this.dataIds++;
+  }
+
+  override readSync(dataId: DataId): NativeArray {
+    return this.binding.readSync(this.record(dataId, 'dataSync').slot);
+  }
+
+  override read(dataId: DataId): Promise<NativeArray> {
+    return this.binding.read(this.record(dataId, 'data').slot);
+  }
+
+  override disposeData(dataId: DataId, force = false): boolean {
+    if (!this.data.has(dataId)) return true;
+    const record = this.data.get(dataId);
+    record.refCount--;
+    if (!force && record.refCount > 0) return false;
+    this.data.delete(dataId);
+    this.dataIds--;
+    this.release(record.slot);
+    return true;
+  }
+
+  override refCount(dataId: DataId): number {
+    return this.data.has(dataId) ? this.data.get(dataId).refCount : 0;
+  }
+
+  override incRef(dataId: DataId): void {
+    this.data.get(dataId).refCount++;
+  }
+
+  /** `numBytesNative`: bytes of the distinct storages that native tensors hold; waits for the queue. */
+  override memory(): { unreliable: boolean; numBytesNative: number; numTensorsNative: number } {
+    const [bytes, tensors] = this.binding.memory();
+    return { unreliable: false, numBytesNative: bytes, numTensorsNative: tensors };
+  }
+
+  override floatPrecision(): 16 | 32 {
+    return 32;
+  }
+
+  override epsilon(): number {
+    return 1e-7;
+  }
+
+  override timerAvailable(): boolean {
+    return true;
+  }
+
+  /** Milliseconds that the kernels queued by `f` took. */
+  override async time(f: () => void): Promise<{ kernelMs: number }> {
+    this.binding.profile();
+    f();
+    const profile = this.binding.profile();
+    let seconds = 0;
+    for (let i = 0; i < profile.length; i += 2) seconds += profile[i]!;
+    return { kernelMs: seconds * 1000 };
+  }
+
+  // What kernels use.
+
+  /** Runs a native kernel with one output. */
+  run(name: string, inputs: readonly (TensorInfo | null | undefined)[], output: OutputSpec, attrs: readonly NativeAttr[] = []): TensorInfo {
+    return this.runMany(name, inputs, [output], attrs)[0]!;
+  }
+
+  /** Runs a native kernel. The call returns at once; what goes wrong natively is thrown where the result is read. */
+  runMany(
+    name: string,
+    inputs: readonly (TensorInfo | null | undefined)[],
+    outputs: readonly OutputSpec[],
+    attrs: readonly NativeAttr[] = [],
+  ): TensorInfo[] {
+    const opcode = this.opcodes.get(name);
+    if (opcode === undefined) throw new Error(`${name}: the addon has no such kernel`);
+    const inputSlots = inputs.map((input) => (input == null ? -1 : this.record(input.dataId, name).slot));
+    const results = outputs.map(({ shape, dtype }) => {
+      dtypeCode(dtype, name);
+      const slot = this.newSlot();
+      const dataId = {};
+      this.data.set(dataId, { slot, dtype, refCount: 1 });
+      this.dataIds++;
+      return { slot, info: { dataId, shape: shape.slice(), dtype } };
+    });
+    const { block } = this;
+    let at = 0;
+    block[at++] = results.length;
+    for (const { slot } of results) block[at++] = slot;
+    block[at++] = inputSlots.length;
+    for (const slot of inputSlots) block[at++] = slot;
+    const countAt = at++;
+    for (const attr of attrs) {
+      if (typeof attr === 'object') {
+        block[at++] = attr.length;
+        for (const value of attr) block[at++] = value;
+      } else {
+        block[at++] = Number(attr);
+      }
+    }
+    block[countAt] = at - countAt - 1;
+    if (at > block.length) throw new RangeError(`${name}: more than ${blockLength} arguments`);
+    this.binding.run(opcode);
+    return results.map(({ info }) => info);
+  }
+
+  /** The same data under another tensor. */
+  alias(input: TensorInfo, shape: readonly number[] = input.shape): TensorInfo {
+    this.record(input.dataId, 'Identity');
+    this.incRef(input.dataId);
+    return { dataId: input.dataId, shape: shape.slice(), dtype: input.dtype };
+  }
+
+  /** Gives a kernel's own intermediate back. */
+  drop(info: TensorInfo): void {
+    this.disposeData(info.dataId);
+  }
+
+  /** A tensor from values that are at hand. */
+  fromValues(values: ArrayLike<number>, shape: readonly number[], dtype: DataType): TensorInfo {
+    return { dataId: this.write(values, shape.slice(), dtype), shape: shape.slice(), dtype };
+  }
+
+  /** Seconds and calls per native kernel since the last call, longest first; waits for the queue. */
+  profile(): { kernel: string; seconds: number; calls: number }[] {
+    const numbers = this.binding.profile();
+    return this.binding.kernels
+      .map((kernel, i) => ({ kernel, seconds: numbers[2 * i]!, calls: numbers[2 * i + 1]! }))
+      .filter(({ calls }) => calls > 0)
+      .sort((a, b) => b.seconds - a.seconds);
+  }
+
+  setThreads(threads: number): void {
+    this.binding.setThreads(threads);
+  }
+
+  private record(dataId: DataId, who: string): TensorRecord {
+    // DataStorage.get moves data from another backend; for an id that no backend has it fails without a clear word.
+    if (!this.data.has(dataId) && !isTracked(dataId)) throw new Error(`${who}: the tensor is disposed`);
+    return this.data.get(dataId);
+  }
+
+  private fill(slot: number, shape: readonly number[], dtype: DataType, value: number): void {
+    const { block } = this;
+    let at = 0;
+    for (const number of [1, slot, 0, shape.length + 3, dtypeCode(dtype, 'Fill'), value, shape.length, ...shape]) block[at++] = number;
+    this.binding.run(this.opcodes.get('Fill')!);
+  }
+
+  private newSlot(): number {
+    return this.freeSlots.pop() ?? this.numSlots++;
+  }
+
+  private release(slot: number): void {
+    this.binding.free(slot);
+    this.freeSlots.push(slot);
+  }
+}
+
+function isTracked(dataId: DataId): boolean {
+  const { state } = engine() as unknown as { state: { tensorInfo: WeakMap<DataId, unknown> } };
+  return state.tensorInfo.has(dataId);
+}
+
+/** Values as the typed array of their dtype; copied only when they are not that already. */
+function typedArray(values: ArrayLike<unknown>, dtype: DataType): NativeArray {
+  if (dtype === 'float32') return values instanceof Float32Array ? values : Float32Array.from(values as ArrayLike<number>);
+  if (dtype === 'int32') return values instanceof Int32Array ? values : Int32Array.from(values as ArrayLike<number>);
+  if (values instanceof Uint8Array) return values;
+  return Uint8Array.from(values as ArrayLike<number>, (v) => (v ? 1 : 0));
+}
+
+/** Shape that two operands broadcast to; throws like TensorFlow.js where they do not. */
+export function broadcastShape(a: readonly number[], b: readonly number[], who: string): number[] {
+  const rank = Math.max(a.length, b.length);
+  return Array.from({ length: rank }, (_, i) => {
+    const m = a[a.length - rank + i] ?? 1;
+    const n = b[b.length - rank + i] ?? 1;
+    if (m !== n && m !== 1 && n !== 1) {
+      throw new Error(`${who}: shapes [${a.join(',')}] and [${b.join(',')}] cannot be broadcast together`);
+    }
+    return m === 1 ? n : m;
+  });
+}
+
+/** Axes without duplicates or negatives, ascending. */
+export function normalAxes(axis: number | readonly number[] | null | undefined, rank: number): number[] {
+  if (axis == null) return Array.from({ length: rank }, (_, i) => i);
+  return util.parseAxisParam(axis as number | number[], Array.from({ length: rank }, () => 1)).sort((a, b) => a - b);
+}
+
+export function reducedShape(shape: readonly number[], axes: readonly number[], keepDims: boolean): number[] {
+  if (keepDims) return shape.map((n, i) => (axes.includes(i) ? 1 : n));
+  return shape.filter((_, i) => !axes.includes(i));
+}

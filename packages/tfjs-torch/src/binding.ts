@@ -1,0 +1,48 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export type NativeArray = Float32Array | Int32Array | Uint8Array;
+
+/** The addon's exports; see csrc/addon.cc. */
+export interface Binding {
+  /** Names of the native kernels; an index is an opcode. */
+  readonly kernels: readonly string[];
+  start(block: Float64Array, threads: number): void;
+  run(opcode: number): void;
+  upload(slot: number, dtype: number, values: ArrayBufferView): void;
+  free(slot: number): void;
+  readSync(slot: number): NativeArray;
+  read(slot: number): Promise<NativeArray>;
+  memory(): [bytes: number, tensors: number];
+  profile(): number[];
+  setThreads(threads: number): void;
+}
+
+/** The engine cannot run here: says what was tried and what to do. */
+export class EngineUnavailableError extends Error {
+  override readonly name = 'EngineUnavailableError';
+}
+
+const fileName = 'mdt_tfjs_torch.node';
+
+/** The package's folder, whether this runs from src or from dist. */
+const packageFolder = join(dirname(fileURLToPath(import.meta.url)), '..');
+
+/** Loads the addon. @throws EngineUnavailableError */
+export function loadBinding(): Binding {
+  const path = join(packageFolder, 'build', 'Release', fileName);
+  if (!existsSync(path)) {
+    throw new EngineUnavailableError(`tfjs-torch: the addon ${fileName} has not been built; \`npm run setup\` builds it`);
+  }
+  try {
+    return createRequire(import.meta.url)(path) as Binding;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new EngineUnavailableError(
+      `tfjs-torch: the addon does not load (${reason}); \`npm run setup\` builds it again for the libtorch it finds`,
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,128 @@
+import { add, engine, ones, Tensor, util } from '@tensorflow/tfjs-core';
+
+/** What TensorFlow.js's gradient tape records for one op. */
+interface TapeNode {
+  inputs: Record<string, Tensor>;
+  outputs: Tensor[];
+  saved?: Tensor[];
+  gradient?: (dys: (Tensor | null)[]) => Record<string, () => Tensor>;
+}
+
+/** The parts of TensorFlow.js's engine that back-propagation needs. */
+interface EngineInternals {
+  state: { activeTape: TapeNode[] | null; gradientDepth: number };
+  startTape(): void;
+  endTape(): void;
+  scopedRun<T>(start: () => void, end: () => void, f: () => T): T;
+  tidy<T>(nameOrFn: string | (() => T), fn?: () => T): T;
+  gradients(f: () => Tensor, xs: Tensor[], dy?: Tensor, allowNoGradients?: boolean): { value: Tensor; grads: Tensor[] };
+}
+
+/** Nodes on a path from `xs` to `y`, in order, with only their inputs on such a path. */
+function nodesBetween(tape: readonly TapeNode[], xs: readonly Tensor[], y: Tensor): Set<TapeNode> {
+  const fromX = new Set(xs.map((x) => x.id));
+  const reached = new Map<TapeNode, string[]>();
+  for (const node of tape) {
+    const names = Object.keys(node.inputs).filter((name) => fromX.has(node.inputs[name]!.id));
+    if (names.length === 0) continue;
+    reached.set(node, names);
+    for (const output of node.outputs) fromX.add(output.id);
+  }
+  const toY = new Set([y.id]);
+  const nodes = new Set<TapeNode>();
+  for (const node of tape.toReversed()) {
+    if (!node.outputs.some((output) => toY.has(output.id))) continue;
+    for (const input of Object.values(node.inputs)) toY.add(input.id);
+    const names = reached.get(node);
+    if (!names) continue;
+    nodes.add({ ...node, inputs: Object.fromEntries(names.map((name) => [name, node.inputs[name]!])) });
+  }
+  return nodes; // last op first
+}
+
+const disposeSaved = (nodes: Iterable<TapeNode>) => {
+  for (const node of nodes) for (const tensor of node.saved ?? []) tensor.dispose();
+};
+
+/**
+ * Replaces the engine's back-propagation by one that gives each saved tensor and each gradient back as soon as it has been
+ * used, and that leaves no tape behind when a kernel throws. The stock loop holds everything until the end: twice the memory
+ * in a training step. Gradients of gradients go through the stock loop.
+ */
+export function installEarlyFreeGradients(): void {
+  const tfEngine = engine() as unknown as EngineInternals & { mdtGradients?: boolean };
+  if (tfEngine.mdtGradients) return;
+  tfEngine.mdtGradients = true;
+  const stock = tfEngine.gradients.bind(tfEngine);
+
+  tfEngine.gradients = (f, xs, dy, allowNoGradients = false) => {
+    if (tfEngine.state.gradientDepth > 0) return stock(f, xs, dy, allowNoGradients);
+    util.assert(xs.length > 0, () => 'gradients() received an empty list of xs.');
+    if (dy != null && dy.dtype !== 'float32') throw new Error(`dy must have 'float32' dtype, but has '${dy.dtype}'`);
+    const { state } = tfEngine;
+    try {
+      const y = tfEngine.scopedRun(
+        () => tfEngine.startTape(),
+        () => tfEngine.endTape(),
+        () => tfEngine.tidy('forward', f),
+      );
+      util.assert(y instanceof Tensor, () => 'The result y returned by f() must be a tensor.');
+      const tape = state.activeTape ?? [];
+      const nodes = nodesBetween(tape, xs, y);
+      if (!allowNoGradients && nodes.size === 0) {
+        throw new Error(
+          'Cannot compute gradient of y=f(x) with respect to x. Make sure that the f you passed encloses all operations that lead from x to y.',
+        );
+      }
+      const used = new Set([...nodes].flatMap((node) => node.saved ?? []));
+      for (const node of tape) for (const tensor of node.saved ?? []) if (!used.has(tensor)) tensor.dispose();
+      const grads = tfEngine.tidy('backward', () => backward(tfEngine, nodes, xs, y, dy));
+      return { value: y, grads };
+    } finally {
+      disposeSaved(state.activeTape ?? []);
+      state.activeTape = null;
+    }
+  };
+}
+
+function backward(tfEngine: EngineInternals, nodes: Set<TapeNode>, xs: readonly Tensor[], y: Tensor, dy: Tensor | undefined): Tensor[] {
+  const gradients = new Map<number, Tensor>([[y.id, dy ?? ones(y.shape)]]);
+  const wanted = new Set(xs.map((x) => x.id));
+  for (const node of nodes) {
+    const dys = node.outputs.map((output) => gradients.get(output.id) ?? null);
+    if (!node.gradient) throw new Error(`Cannot compute gradient: gradient function not found for ${nameOf(node)}.`);
+    const names = Object.keys(node.inputs);
+    const results = tfEngine.tidy(() => {
+      const closures = node.gradient!(dys);
+      return names.map((name) => {
+        const closure = closures[name];
+        if (!closure) throw new Error(`Cannot backprop through input ${name}. Available gradients found: ${Object.keys(closures)}.`);
+        const dx = tfEngine.tidy(closure);
+        // A tensor may be handed on under one name only: what is given back for one must not be lost for another.
+        return dys.includes(dx) || dx === dy ? dx.clone() : dx;
+      });
+    });
+    names.forEach((name, i) => {
+      const x = node.inputs[name]!;
+      const dx = results[i]!;
+      if (dx.dtype !== 'float32') throw new Error(`${nameOf(node)}: the gradient of input ${name} must be float32, but is '${dx.dtype}'`);
+      if (!util.arraysEqual(dx.shape, x.shape)) {
+        throw new Error(`${nameOf(node)}: the gradient of input ${name} has shape '${dx.shape}', the input has '${x.shape}'`);
+      }
+      const before = gradients.get(x.id);
+      gradients.set(x.id, before ? add(before, dx) : results.indexOf(dx) < i ? dx.clone() : dx);
+      if (before && before !== dy) {
+        before.dispose();
+        dx.dispose();
+      }
+    });
+    disposeSaved([node]);
+    for (const output of node.outputs) {
+      const gradient = gradients.get(output.id);
+      if (gradient && gradient !== dy && !wanted.has(output.id)) gradient.dispose();
+    }
+  }
+  return xs.map((x) => gradients.get(x.id)!);
+}
+
+const nameOf = (node: TapeNode): string => (node as { kernelName?: string }).kernelName ?? 'op';
