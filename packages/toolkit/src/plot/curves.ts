@@ -1,0 +1,112 @@
+import { type ChartOptions, chart, type Mark, type Series } from './chart.js';
+import { document, element, theme } from './svg.js';
+
+/** What the training plot needs to know of an epoch; `EpochReport` of `train` fits. */
+export interface CurvePoint {
+  readonly index: number;
+  readonly losses: Readonly<Record<string, number>>;
+  /** Validation metrics; absent or empty for epochs that were not validated. */
+  readonly metrics?: Readonly<Record<string, number>>;
+}
+
+const size = { width: 860, panel: 320, gap: 12, margin: 14 };
+
+function page(panels: readonly ChartOptions[]): string {
+  const height = size.margin * 2 + panels.length * size.panel + (panels.length - 1) * size.gap;
+  return document(
+    size.width,
+    height,
+    element('rect', { width: size.width, height, fill: theme.paper }),
+    ...panels.map((options, i) =>
+      chart(options, {
+        left: size.margin,
+        top: size.margin + i * (size.panel + size.gap),
+        width: size.width - 2 * size.margin,
+        height: size.panel,
+      }),
+    ),
+  );
+}
+
+/** One series per key that occurs in any of the records, in order of first appearance. */
+function seriesOf(epochs: readonly CurvePoint[], pick: (epoch: CurvePoint) => Readonly<Record<string, number>>): Series[] {
+  const names = [...new Set(epochs.flatMap((epoch) => Object.keys(pick(epoch))))];
+  return names.map((name) => {
+    const seen = epochs.filter((epoch) => Object.hasOwn(pick(epoch), name));
+    return { name, x: seen.map((epoch) => epoch.index), y: seen.map((epoch) => pick(epoch)[name]!) };
+  });
+}
+
+/** Training loss with its parts (logarithmic) above, validation metrics below, over epochs: an SVG document. */
+export function plotTraining(
+  epochs: readonly CurvePoint[],
+  { title = 'Training', best }: { title?: string /** Metric whose best epoch gets a ring. */; best?: string } = {},
+): string {
+  const losses = seriesOf(epochs, (epoch) => epoch.losses).map((s) =>
+    s.name === 'total' ? { ...s, color: theme.ink } : { ...s, dashed: true },
+  );
+  const metrics = seriesOf(epochs, (epoch) => epoch.metrics ?? {});
+  const marks: Mark[] = [];
+  const chosen = metrics.find((s) => s.name === best);
+  if (chosen && chosen.y.length > 0) {
+    const values = Array.from(chosen.y);
+    const top = values.indexOf(Math.max(...values));
+    if (top >= 0)
+      marks.push({ x: chosen.x[top]!, y: values[top]!, label: `${values[top]!.toFixed(3)} at epoch ${chosen.x[top]}` });
+  }
+  const panels: ChartOptions[] = [
+    { title: `${title}: loss`, series: losses, xLabel: 'epoch', yLabel: 'loss', logY: true, integerX: true, legend: true },
+  ];
+  if (metrics.length > 0) {
+    panels.push({
+      title: `${title}: validation`,
+      series: metrics,
+      xLabel: 'epoch',
+      yLabel: 'score',
+      yRange: [0, 1.02],
+      xRange: panels[0] ? xRange(epochs) : [0, 1],
+      integerX: true,
+      legend: true,
+      marks,
+    });
+    panels[0] = { ...panels[0]!, xRange: xRange(epochs) };
+  }
+  return page(panels);
+}
+
+function xRange(epochs: readonly CurvePoint[]): [number, number] {
+  const indices = epochs.map((epoch) => epoch.index);
+  const low = Math.min(...indices);
+  return [low, Math.max(low + 1, ...indices)];
+}
+
+export interface PrecisionRecallCurve {
+  name: string;
+  recall: ArrayLike<number>;
+  precision: ArrayLike<number>;
+  /** Average precision, shown behind the name. */
+  ap?: number;
+}
+
+/** Precision over recall, one line per curve: an SVG document. */
+export function plotPrecisionRecall(
+  curves: readonly PrecisionRecallCurve[],
+  { title = 'Precision and recall' }: { title?: string } = {},
+): string {
+  return page([
+    {
+      title,
+      series: curves.map(({ name, recall, precision, ap }) => ({
+        name: ap === undefined ? name : `${name}: AP ${ap.toFixed(3)}`,
+        x: recall,
+        y: precision,
+        dots: false,
+      })),
+      xLabel: 'recall',
+      yLabel: 'precision',
+      xRange: [0, 1],
+      yRange: [0, 1.02],
+      legend: true,
+    },
+  ]);
+}
