@@ -1,0 +1,14 @@
+import * as tf from '@tensorflow/tfjs-core';
+
+/**
+ * Rows of `[n, c]` by index. Its gradient scatters the few rows into zeros, where tf.gather's own would look at every row of the
+ * input.
+ */
+export function gatherRows(x: tf.Tensor2D, indices: Int32Array): tf.Tensor2D {
+  const shape = x.shape;
+  const op = tf.customGrad((input) => ({
+    value: tf.gather(input as tf.Tensor2D, tf.tensor1d(indices, 'int32')),
+    gradFunc: (dy: tf.Tensor) => tf.scatterND(tf.tensor2d(indices, [indices.length, 1], 'int32'), dy, shape),
+  }));
+  return op(x) as tf.Tensor2D;
+}

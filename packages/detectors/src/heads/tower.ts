@@ -1,0 +1,28 @@
+import { type Block, type BlockStyle, convBlock } from '@mdt/backbone';
+import type { Dim } from '@mdt/core';
+
+export interface TowerOptions<D extends Dim = Dim> extends Omit<BlockStyle, 'norm'> {
+  dim: D;
+  /** Prefix of the variables' names. */
+  name: string;
+  /** Channels of the feature maps. */
+  in: number;
+  /** Channels of the hidden convolutions. */
+  filters: number;
+  /** Channels of the result. */
+  out: number;
+}
+
+const depth = 4; // Lin et al. 2017 ("Focal Loss"), section 4
+
+/** Four 3×3 convolutions with activation and a last one without; no normalisation, so that all levels can share it. */
+export function tower<D extends Dim>({ name, filters, out, in: inChannels, ...style }: TowerOptions<D>): Block {
+  const hidden = Array.from({ length: depth }, (_, i) =>
+    convBlock({ ...style, name: `${name}.${i}`, in: i === 0 ? inChannels : filters, out: filters }),
+  );
+  const blocks = [...hidden, convBlock({ ...style, name: `${name}.final`, in: filters, out, activation: 'linear' })];
+  return {
+    variables: blocks.flatMap((block) => block.variables),
+    apply: (x, mode) => blocks.reduce((y, block) => block.apply(y, mode), x),
+  };
+}

@@ -1,0 +1,141 @@
+import { clipBoxes, type Detections, type Dim, type PerAxis, roundHalfEven, selectDetections } from '@mdt/core';
+import { batchedNmsAsync } from '@mdt/native-ops';
+import { type AnchorGrid, anchorBoxes, legacyRank } from './anchors.js';
+import type { BoxCoder } from './box-coder.js';
+import { TopK } from './top-k.js';
+
+export interface NmsOptions {
+  /** A box goes when a better one of its class overlaps it by more than this. Default 1e-5, the original toolkit's. */
+  iouThreshold?: number;
+  /** Detections per image, all classes together. Default 10 in 2D, 30 in 3D. */
+  maxPerImage?: number;
+  /** Lowest score of a detection. Default 0.1. */
+  minScore?: number;
+  /** Candidates per image that enter non-maximum suppression. Default 10 000 in 2D, 50 000 in 3D. */
+  preNmsTopK?: number;
+}
+
+export interface PostprocessOptions<D extends Dim = Dim> {
+  grid: AnchorGrid<D>;
+  coder: BoxCoder;
+  /** Voxels per axis; boxes are cut to it. */
+  patchSize: PerAxis<D>;
+  /** Foreground classes. */
+  numClasses: number;
+  nms: Required<NmsOptions>;
+  /**
+   * As the original toolkit: `preNmsTopK` counts the whole batch, boxes are rounded to whole voxels before suppression, which takes
+   * their sides as one voxel longer, and boxes without size go only after it. Default false.
+   */
+  legacy?: boolean;
+}
+
+/** What a network says of each anchor, per level. */
+export interface AnchorPredictions {
+  batchSize: number;
+  /** One array per level, `[b, anchors of the level, 1 + numClasses]`, background first. */
+  probabilities: readonly Float32Array[];
+  /** One array per level, `[b, anchors of the level, 2 · dim]`. */
+  deltas: readonly Float32Array[];
+}
+
+/** Turns predictions into detections, one per image: score filter, top k, decode, clip, suppression per class, limit. */
+export async function postprocess<D extends Dim>(
+  predictions: AnchorPredictions,
+  options: PostprocessOptions<D>,
+): Promise<Detections<D>[]> {
+  const candidates = selectCandidates(predictions, options);
+  return Promise.all(candidates.map((chosen, image) => finish(decode(predictions, image, chosen, options), options)));
+}
+
+/** An anchor with one class. */
+interface Candidates {
+  anchors: number[];
+  labels: number[];
+  scores: number[];
+}
+
+function selectCandidates({ batchSize, probabilities }: AnchorPredictions, options: PostprocessOptions): Candidates[] {
+  const { grid, numClasses, nms, legacy = false } = options;
+  const perImage = grid.length * numClasses;
+  const capacity = Math.min(nms.preNmsTopK, perImage * (legacy ? batchSize : 1));
+  const images = Array.from({ length: batchSize }, (): Candidates => ({ anchors: [], labels: [], scores: [] }));
+  let best = new TopK(capacity);
+  for (let image = 0; image < batchSize; image++) {
+    if (!legacy) best = new TopK(capacity);
+    grid.levels.forEach((level, l) => {
+      const scores = probabilities[l]!;
+      let at = image * level.length * (numClasses + 1);
+      for (let anchor = level.offset; anchor < level.offset + level.length; anchor++) {
+        at++; // background
+        for (let label = 0; label < numClasses; label++) {
+          const score = scores[at++]!;
+          if (!(score >= nms.minScore && score >= best.floor)) continue;
+          const item = image * perImage + anchor * numClasses + label;
+          const rank = legacy ? image * perImage + legacyRank(grid, anchor) * numClasses + label : item;
+          best.push(score, item, rank);
+        }
+      }
+    });
+    if (!legacy || image === batchSize - 1) hand(best, perImage, numClasses, images);
+  }
+  return images;
+}
+
+function hand(best: TopK, perImage: number, numClasses: number, images: Candidates[]): void {
+  const { items, scores } = best.sorted();
+  items.forEach((item, i) => {
+    const { anchors, labels, scores: list } = images[Math.floor(item / perImage)]!;
+    const within = item % perImage;
+    anchors.push(Math.floor(within / numClasses));
+    labels.push(within % numClasses);
+    list.push(scores[i]!);
+  });
+}
+
+function decode<D extends Dim>(
+  { deltas }: AnchorPredictions,
+  image: number,
+  { anchors, labels, scores }: Candidates,
+  { grid, coder, patchSize, legacy = false }: PostprocessOptions<D>,
+): Detections<D> {
+  const width = 2 * grid.dim;
+  const rows = new Float64Array(anchors.length * width);
+  anchors.forEach((anchor, i) => {
+    const l = grid.levels.findIndex((level) => anchor < level.offset + level.length);
+    const level = grid.levels[l]!;
+    const from = (image * level.length + anchor - level.offset) * width;
+    for (let k = 0; k < width; k++) rows[i * width + k] = deltas[l]![from + k]!;
+  });
+  const boxes = clipBoxes(coder.decode(rows, anchorBoxes(grid, anchors)), patchSize, grid.dim);
+  return {
+    dim: grid.dim,
+    boxes: legacy ? boxes.map(roundHalfEven) : boxes,
+    scores: Float64Array.from(scores),
+    labels: Int32Array.from(labels),
+  };
+}
+
+async function finish<D extends Dim>(all: Detections<D>, { nms, legacy = false }: PostprocessOptions<D>): Promise<Detections<D>> {
+  const found = legacy ? all : dropEmpty(all);
+  const kept = await batchedNmsAsync(found.boxes, found.scores, found.labels, {
+    dim: all.dim,
+    iouThreshold: nms.iouThreshold,
+    extent: legacy ? 'inclusive' : 'half-open',
+    maxBoxes: nms.maxPerImage,
+  });
+  return dropEmpty(selectDetections(found, kept));
+}
+
+/** Without the boxes that have no size or are not numbers. */
+function dropEmpty<D extends Dim>(detections: Detections<D>): Detections<D> {
+  const { dim, boxes, labels } = detections;
+  const full = Array.from(labels.keys()).filter((i) => {
+    for (let d = 0; d < dim; d++) {
+      const at = i * 2 * dim + d;
+      if (!(boxes[at + dim]! > boxes[at]!)) return false;
+    }
+    return true;
+  });
+  return selectDetections(detections, full);
+}
