@@ -1,1 +1,11 @@
-export {};
+export { type Augmentation, type AugmentationParts, augmentation, compose, type Range } from './augmentation.js';
+export { type BoxesFromLabelMapOptions, boxesFromLabelMap } from './boxes-from-label-map.js';
+export { brightness, contrast, gamma, gaussianNoise, type IntensityOptions } from './intensity/intensity.js';
+export { type LabelMapObjects, type ObjectOptions, objectsFromLabelMap } from './objects.js';
+export { createSample, type Sample, type SampleInit } from './sample.js';
+export { type CropOptions, centerCrop, randomCrop } from './spatial/crop.js';
+export { type MirrorOptions, mirror } from './spatial/mirror.js';
+export { type PadOptions, pad } from './spatial/pad.js';
+export type { Border } from './spatial/sample-row.js';
+export { type SpatialOptions, spatial } from './spatial/spatial.js';
+export { mirrorViews, type View } from './views.js';
