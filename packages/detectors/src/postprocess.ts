@@ -1,4 +1,4 @@
-import { clipBoxes, type Detections, type Dim, type PerAxis, roundHalfEven, selectDetections } from '@mdt/core';
+import { type BoxArray, clipBoxes, type Detections, type Dim, type PerAxis, roundHalfEven, selectDetections } from '@mdt/core';
 import { batchedNmsAsync } from '@mdt/native-ops';
 import { type AnchorGrid, anchorBoxes, legacyRank } from './anchors.js';
 import type { BoxCoder } from './box-coder.js';
@@ -34,9 +34,9 @@ export interface PostprocessOptions<D extends Dim = Dim> {
 export interface AnchorPredictions {
   batchSize: number;
   /** One array per level, `[b, anchors of the level, 1 + numClasses]`, background first. */
-  probabilities: readonly Float32Array[];
+  probabilities: readonly BoxArray[];
   /** One array per level, `[b, anchors of the level, 2 · dim]`. */
-  deltas: readonly Float32Array[];
+  deltas: readonly BoxArray[];
 }
 
 /** Turns predictions into detections, one per image: score filter, top k, decode, clip, suppression per class, limit. */

@@ -2,6 +2,7 @@ import { type Backbone, type Block, checkImageSize, type Mode, registerGradients
 import { type Dim, InputError, type PerAxis, product, type Random, rng, type SafeTensor } from '@mdt/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { type AnchorGrid, anchorGrid } from './anchors.js';
+import type { BoxCoder } from './box-coder.js';
 import type { DetectionResult, Detector, Losses, TrainBatch } from './detector.js';
 import { classifier } from './heads/classifier.js';
 import { regressor } from './heads/regressor.js';
@@ -79,6 +80,10 @@ export class RetinaNet<D extends Dim> implements Detector<D> {
 
   get inChannels(): number {
     return this.backbone.inChannels;
+  }
+
+  get boxCoder(): BoxCoder {
+    return this.parts.boxCoder;
   }
 
   /** Blocks that are not the backbone's, in checkpoint order. */

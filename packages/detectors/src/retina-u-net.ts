@@ -49,7 +49,7 @@ export class RetinaUNet<D extends Dim> extends RetinaNet<D> {
       );
     }
     const { total, parts } = super.lossOf(outputs, batch, random);
-    const both = segmentationLosses(outputs.segmentation!, tf.minimum(segmentation, this.#classes - 1));
+    const both = segmentationLosses(outputs.segmentation!, tf.minimum(segmentation, tf.scalar(this.#classes - 1, 'int32')));
     const [dice, crossEntropy] = tf.unstack(both) as [tf.Scalar, tf.Scalar];
     return { total: tf.add(total, tf.mean(both)), parts: { ...parts, dice, crossEntropy } };
   }

@@ -1,0 +1,112 @@
+import { resNetFpn } from '@mdt/backbone';
+import { type Dim, fromMdtBoxes, type GroundTruth, type PerAxis } from '@mdt/core';
+import {
+  boxCoder,
+  hardNegatives,
+  iouMatcher,
+  type RetinaNet,
+  RetinaNet2D,
+  RetinaNet3D,
+  RetinaUNet2D,
+  RetinaUNet3D,
+} from '@mdt/detectors';
+import * as tf from '@tensorflow/tfjs-core';
+import { deltaPlaces, toArrayOrder, toChannelsLast } from './original-layout.js';
+import type { NetworkRecording, RecordedConfig } from './recording.js';
+
+const constructors = {
+  retina_net: { 2: RetinaNet2D, 3: RetinaNet3D },
+  retina_unet: { 2: RetinaUNet2D, 3: RetinaUNet3D },
+} as const;
+
+/** The detector that a recorded configuration describes, in its legacy form. */
+export function retinaDetector(config: RecordedConfig, inChannels: number): RetinaNet<2> | RetinaNet<3> {
+  const { dim } = config;
+  const segments = config.model === 'retina_unet';
+  const std = new Array<number>(2 * dim);
+  for (const [theirs, ours] of deltaPlaces(dim).entries()) std[ours] = config.rpn_bbox_std_dev[theirs]!;
+  const activation = config.relu === 'relu' ? 'relu' : 'leakyRelu';
+  const options = {
+    classes: Array.from({ length: config.head_classes - 1 }, (_, i) => `class ${i + 1}`),
+    patchSize: toArrayOrder(config.patch_size),
+    backbone: resNetFpn({
+      dim: dim as Dim,
+      depth: config.res_architecture === 'resnet101' ? 101 : 50,
+      inChannels,
+      startFilters: config.start_filts,
+      outChannels: config.end_filts,
+      strideOne: segments,
+      sixthPooling: config.sixth_pooling,
+      norm: config.norm === 'instance_norm' ? 'instance' : config.norm === 'batch_norm' ? 'batch' : 'none',
+      activation,
+    }),
+    headFilters: config.n_rpn_features,
+    activation,
+    anchors: { sizes: anchorSizes(config), aspectRatios: config.rpn_anchor_ratios, octaves: 1 },
+    matcher: iouMatcher({ positive: config.anchor_matching_iou, legacy: true }),
+    sampler: hardNegatives({ anchorsPerImage: config.rpn_train_anchors_per_image, poolSize: 20, legacy: true }),
+    boxCoder: boxCoder({ dim, std, maxLogSize: Number.POSITIVE_INFINITY }),
+    nms: {
+      iouThreshold: config.detection_nms_threshold,
+      maxPerImage: config.model_max_instances_per_batch_element,
+      minScore: config.model_min_confidence,
+      preNmsTopK: config.pre_nms_limit,
+    },
+    legacy: true,
+    ...(segments ? { segmentPerClass: config.num_seg_classes > 2 } : {}),
+  };
+  const model = config.model as keyof typeof constructors;
+  return new constructors[model][dim](options as never);
+}
+
+function anchorSizes({ dim, pyramid_levels, rpn_anchor_scales: { xy, z } }: RecordedConfig): Record<string, number[][]> {
+  return Object.fromEntries(
+    pyramid_levels.map((level) => [`P${level + 2}`, xy[level]!.map((s, i) => (dim === 3 ? [z[level]![i]!, s, s] : [s, s]))]),
+  );
+}
+
+/** The recorded batch in our layout: images, targets and label map. The caller disposes of the tensors. */
+export function recordedBatch(recording: NetworkRecording) {
+  const { dim } = recording.config;
+  const data = recording.tensor('input.data');
+  const images = toChannelsLast(data.values, data.shape);
+  const size = images.shape.slice(1, -1);
+  const boxes = Array.from({ length: images.shape[0]! }, (_, b) => recordedObjects(recording, b));
+  const labelMap = new Int32Array(images.data.length / images.shape.at(-1)!);
+  boxes.forEach((objects, b) => {
+    paint(labelMap, b, size, objects);
+  });
+  return {
+    images: tf.tensor(images.data, images.shape, 'float32'),
+    targets: boxes as GroundTruth<2>[] & GroundTruth<3>[],
+    segmentation: tf.tensor(labelMap, [images.shape[0]!, ...size], 'int32'),
+    patchSize: size as unknown as PerAxis,
+    dim,
+  };
+}
+
+function recordedObjects(recording: NetworkRecording, image: number): GroundTruth {
+  const { dim } = recording.config;
+  const has = recording.has(`input.bb_target.${image}`);
+  const boxes = fromMdtBoxes(has ? recording.tensor(`input.bb_target.${image}`).values : [], dim);
+  const labels = recording.has(`input.roi_labels.${image}`) ? recording.tensor(`input.roi_labels.${image}`).values : [];
+  return { dim, boxes, labels: Int32Array.from(labels, (v) => v - 1).filter((v) => v >= 0) };
+}
+
+/** Objects are cuboids; later ones cover earlier ones. */
+function paint(labelMap: Int32Array, image: number, size: readonly number[], { dim, boxes, labels }: GroundTruth): void {
+  const [depth, height, width] = dim === 3 ? (size as [number, number, number]) : [1, size[0]!, size[1]!];
+  labels.forEach((label, i) => {
+    const at = (k: number) => boxes[i * 2 * dim + k]!;
+    const [z1, y1, x1] = dim === 3 ? [at(0), at(1), at(2)] : [0, at(0), at(1)];
+    const [z2, y2, x2] = dim === 3 ? [at(3), at(4), at(5)] : [1, at(2), at(3)];
+    const clip = (from: number, to: number, n: number) => [Math.max(0, from), Math.min(n, to)] as const;
+    const [[za, zb], [ya, yb], [xa, xb]] = [clip(z1, z2, depth), clip(y1, y2, height), clip(x1, x2, width)];
+    for (let z = za; z < zb; z++) {
+      for (let y = ya; y < yb; y++) {
+        const row = ((image * depth + z) * height + y) * width;
+        labelMap.fill(label + 1, row + xa, row + xb);
+      }
+    }
+  });
+}
