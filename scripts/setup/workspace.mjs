@@ -104,11 +104,12 @@ export function run(command, args, { cwd = root, env = {}, onLine = () => {} } =
   });
 }
 
-/** The last lines of a command's output, indented, for an error message. */
+/** The last lines of a command's output, indented, for an error message; node-gyp's chatter is left out. */
 export function tail(output, lines = 25) {
   return output
     .trimEnd()
     .split('\n')
+    .filter((line) => !/^gyp (info|http|verb)/.test(line))
     .slice(-lines)
     .map((line) => `    ${line}`)
     .join('\n');

@@ -1,0 +1,67 @@
+"""The original toolkit as a peer: python original.py CHECKOUT answers requests on stdin (see serve.py).
+
+Needs numpy, scipy, pandas, scikit-learn, matplotlib, scikit-image and batchgenerators beside torch.
+"""
+
+import sys
+
+import numpy as np
+import torch
+from load_original import build, config, load
+from plain_torch import read_batch
+from serve import serve
+
+source = None
+
+
+def prepare(case):
+    global source
+    torch.set_num_threads(case["threads"])
+    source = source or load(sys.argv[1])
+    images, boxes, labels, segmentation = read_batch(case["batch"])
+    settings = config(source, "toy_exp" if case["dim"] == 2 else "lidc_exp", case["dim"], "retina_unet")
+    set_patch(settings, images.shape[2:])
+    torch.manual_seed(0)
+    np.random.seed(0)
+    net = build(source, settings)
+    batch = {
+        "data": images,
+        "seg": segmentation[:, None].astype(np.uint8),
+        "bb_target": boxes,
+        "roi_labels": labels,
+        "roi_masks": [np.zeros((len(each), 1, *images.shape[2:]), np.uint8) for each in labels],
+        "pid": [str(index) for index in range(len(images))],
+    }
+    if case["direction"] == "inference":
+        net.eval()
+
+        def infer():
+            with torch.no_grad():
+                return len(net.test_forward(batch)["boxes"])
+
+        return infer
+    net.train()
+    optimizer = torch.optim.Adam(net.parameters(), 1e-4)
+
+    def step():
+        results = net.train_forward(batch)
+        optimizer.zero_grad()
+        results["torch_loss"].backward()
+        optimizer.step()
+        return float(results["torch_loss"].detach())
+
+    return step
+
+
+def set_patch(settings, patch):
+    """The patch size and the fields that the original derives from it when it is constructed."""
+    settings.patch_size = np.array(patch)
+    y, x, *z = patch
+    settings.window = np.array([0, 0, y, x] + [part for n in z for part in (0, n)])
+    settings.scale = np.array([y, x, y, x] + 2 * z)
+    strides = [settings.backbone_strides["xy"]] * 2 + [settings.backbone_strides["z"]] * len(z)
+    settings.backbone_shapes = np.array([[-(-n // s[level]) for n, s in zip(patch, strides)] for level in range(len(strides[0]))])
+
+
+if __name__ == "__main__":
+    serve(prepare)

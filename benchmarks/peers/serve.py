@@ -1,0 +1,40 @@
+"""The line protocol between a benchmark and its peer process: a JSON object a line, one answer for each request."""
+
+import json
+import os
+import sys
+import time
+
+
+def peak_bytes():
+    """The most memory this process ever held."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
+
+
+def serve(prepare):
+    """`prepare(case)` gives a function without arguments; every `run` request times one call of it.
+
+    Anything that libraries print goes to stderr, so that stdout carries answers only.
+    """
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    run = None
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            if request["do"] == "prepare":
+                run = prepare(request["case"])
+                answer = {}
+            elif request["do"] == "run":
+                started = time.perf_counter()
+                value = run()
+                answer = {"seconds": time.perf_counter() - started, "value": value}
+            elif request["do"] == "memory":
+                answer = {"bytes": peak_bytes()}
+            else:
+                raise ValueError(f"unknown request {request['do']!r}")
+        except Exception as error:  # the benchmark shows it and stops
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()

@@ -1,0 +1,70 @@
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { Contestant } from './harness.js';
+
+/** A request to a contestant's process: one JSON object on one line; it answers with one line. */
+export type Request = { do: 'prepare'; case: unknown } | { do: 'run' | 'memory' | 'notes' };
+
+export interface Answer {
+  error?: string;
+  seconds?: number;
+  bytes?: number;
+  notes?: string[];
+}
+
+interface ProcessContestant extends Contestant {
+  ask(request: Request): Promise<Answer>;
+}
+
+/** A contestant in a process of its own that lives as long as its case: start-up and imports are not counted. */
+export async function startProcess(
+  name: string,
+  [command, ...args]: readonly string[],
+  aCase: unknown,
+): Promise<ProcessContestant> {
+  const child = spawn(command!, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  const failure = new Promise<never>((_, reject) => child.once('error', reject));
+  failure.catch(() => {}); // it is seen by the request that waits
+  child.stdin.on('error', () => {}); // a dead process shows as a missing answer
+  const ask = async (request: Request): Promise<Answer> => {
+    child.stdin.write(`${JSON.stringify(request)}\n`);
+    const { value, done } = await Promise.race([lines.next(), failure]);
+    if (done) throw new Error(`${name}: the process ended before it answered '${request.do}'`);
+    const answer = JSON.parse(value) as Answer;
+    if (answer.error !== undefined) throw new Error(`${name}: ${answer.error}`);
+    return answer;
+  };
+  const close = async () => {
+    child.stdin.end();
+    await ended;
+  };
+  try {
+    await ask({ do: 'prepare', case: aCase });
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return {
+    name,
+    run: async () => ({ seconds: (await ask({ do: 'run' })).seconds! }),
+    peakBytes: async () => (await ask({ do: 'memory' })).bytes!,
+    ask,
+    close,
+  };
+}
+
+/** A peer of benchmarks/peers, run by python3. */
+export const pythonPeer =
+  (name: string, [script, ...args]: readonly [string, ...string[]], aCase: unknown) =>
+  (): Promise<Contestant> =>
+    startProcess(name, ['python3', fileURLToPath(new URL(`peers/${script}`, import.meta.url)), ...args], aCase);
+
+/** A script of this folder, run by this Node as this process is. */
+export const nodeProcess = (name: string, script: string, aCase: unknown) => async (): Promise<Contestant> => {
+  const path = fileURLToPath(new URL(script, import.meta.url));
+  const { ask, ...contestant } = await startProcess(name, [process.execPath, ...process.execArgv, path], aCase);
+  return { ...contestant, notes: async () => (await ask({ do: 'notes' })).notes ?? [] };
+};

@@ -1,0 +1,59 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Dim, product, rng, type SafeTensor, writeSafetensors } from '@mdt/core';
+
+/** What a contestant of the Retina U-Net benchmark is told. */
+export interface RetinaCase {
+  dim: Dim;
+  /** z y x, or y x. */
+  patchSize: readonly number[];
+  batchSize: number;
+  direction: 'step' | 'inference';
+  threads: number;
+  /** Path of a safetensors file: `images` [b, ...patchSize, 1], `boxes.B`, `labels.B`, `segmentation` [b, ...patchSize]. */
+  batch: string;
+}
+
+const objectsPerImage = 2;
+
+/**
+ * Writes one batch of noise with bright cuboids, which every contestant reads: `objectsPerImage` objects an image, an extent of
+ * a twelfth to a quarter of the patch. Gives the path.
+ */
+export function writeBatch({ patchSize, batchSize }: Pick<RetinaCase, 'patchSize' | 'batchSize'>): string {
+  const random = rng('retina benchmark');
+  const voxels = product(patchSize);
+  const images = Float32Array.from({ length: batchSize * voxels }, () => random.normal());
+  const segmentation = new Int32Array(batchSize * voxels);
+  const tensors: [string, SafeTensor][] = [];
+  for (let b = 0; b < batchSize; b++) {
+    const boxes: number[] = [];
+    for (let object = 0; object < objectsPerImage; object++) {
+      const size = patchSize.map((n) => random.integer(Math.max(3, Math.floor(n / 12)), Math.max(4, Math.floor(n / 4))));
+      const low = patchSize.map((n, axis) => random.integer(0, n - size[axis]!));
+      boxes.push(...low, ...low.map((start, axis) => start + size[axis]!));
+      for (let i = 0; i < voxels; i++) {
+        let rest = i;
+        let inside = true;
+        for (let axis = patchSize.length - 1; axis >= 0; axis--) {
+          const at = rest % patchSize[axis]!;
+          rest = (rest - at) / patchSize[axis]!;
+          inside &&= at >= low[axis]! && at < low[axis]! + size[axis]!;
+        }
+        if (!inside) continue;
+        images[b * voxels + i]! += 2;
+        segmentation[b * voxels + i] = 1;
+      }
+    }
+    const shape = [objectsPerImage, 2 * patchSize.length];
+    tensors.push([`boxes.${b}`, { dtype: 'F32', shape, data: Float32Array.from(boxes) }]);
+    tensors.push([`labels.${b}`, { dtype: 'I32', shape: [objectsPerImage], data: Int32Array.from([0, 1]) }]);
+  }
+  tensors.push(['images', { dtype: 'F32', shape: [batchSize, ...patchSize, 1], data: images }]);
+  tensors.push(['segmentation', { dtype: 'I32', shape: [batchSize, ...patchSize], data: segmentation }]);
+  const path = fileURLToPath(new URL(`../.mdt/benchmarks/batch-${patchSize.join('x')}.safetensors`, import.meta.url));
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, writeSafetensors(tensors));
+  return path;
+}

@@ -1,0 +1,67 @@
+// Our side of benchmarks/retina.ts: a training step or an inference of the Retina U-Net on backend 'torch'.
+import { readFileSync } from 'node:fs';
+import { type Dim, type GroundTruth, readSafetensors, rng } from '@mdt/core';
+import { type Detector, RetinaUNet2D, RetinaUNet3D } from '@mdt/detectors';
+import { profile, useTorch } from '@mdt/tfjs-torch';
+import { adam } from '@mdt/toolkit';
+import * as tf from '@tensorflow/tfjs-core';
+import type { RetinaCase } from './retina-case.js';
+import { serve, type Work } from './serve.js';
+
+const classes = ['benign', 'malignant'];
+
+await serve(async (aCase: RetinaCase): Promise<Work> => {
+  await useTorch({ threads: aCase.threads });
+  const [z, y, x] = aCase.patchSize.length === 3 ? aCase.patchSize : [1, ...aCase.patchSize];
+  return aCase.dim === 3
+    ? workOn(new RetinaUNet3D({ classes, patchSize: [z!, y!, x!] }), 3, aCase)
+    : workOn(new RetinaUNet2D({ classes, patchSize: [y!, x!] }), 2, aCase);
+});
+
+function workOn<D extends Dim>(detector: Detector<D>, dim: D, { batch: path, direction, patchSize }: RetinaCase): Work {
+  const { tensors } = readSafetensors(readFileSync(path), path);
+  const read = (name: string) => tensors.get(name)!;
+  const images = tf.tensor(read('images').data as Float32Array, [...read('images').shape], 'float32');
+  const targets = Array.from({ length: images.shape[0]! }, (_, b) => ({
+    dim,
+    boxes: read(`boxes.${b}`).data as Float32Array,
+    labels: read(`labels.${b}`).data as Int32Array,
+  })) as GroundTruth<D>[];
+  const segmentation = tf.tensor(read('segmentation').data as Int32Array, [...read('segmentation').shape], 'int32');
+  const random = rng(0);
+  detector.build(random);
+  const optimizer = adam({ learningRate: 1e-4 });
+
+  const step = async () => {
+    const { value, grads } = tf.variableGrads(() => detector.loss({ images, targets, segmentation }, random).total);
+    optimizer.applyGradients(grads);
+    await value.data();
+    tf.dispose([value, ...Object.values(grads)]);
+  };
+  const infer = async () => {
+    const { segmentation: probabilities } = await detector.detect(images);
+    const labels = tf.argMax(probabilities!, -1);
+    await labels.data();
+    tf.dispose([probabilities!, labels]);
+  };
+  profile(); // forgets what building took
+  let runs = 0;
+  return {
+    run: async () => {
+      runs += 1;
+      await (direction === 'step' ? step() : infer());
+    },
+    notes: () => profileLines(`${dim}D ${direction}, patch ${patchSize.join('x')}`, runs),
+  };
+}
+
+/** The kernels that took longest, seconds a repetition; the warm-up counts as one. */
+function profileLines(title: string, runs: number): string[] {
+  const kernels = profile().map(({ kernel, seconds, calls }) => ({ kernel, seconds: seconds / runs, calls: calls / runs }));
+  const total = kernels.reduce((sum, { seconds }) => sum + seconds, 0);
+  const shown = kernels.slice(0, 12).map(({ kernel, seconds, calls }) => {
+    const share = `${((100 * seconds) / total).toFixed(1)} %`;
+    return `  ${seconds.toFixed(3).padStart(8)} s  ${share.padStart(6)}  ${calls.toFixed(0).padStart(5)} calls  ${kernel}`;
+  });
+  return [`\nwhere our time goes, ${title}: ${total.toFixed(3)} s in kernels`, ...shown];
+}

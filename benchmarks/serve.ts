@@ -1,0 +1,38 @@
+import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import type { Answer, Request } from './process-contestant.js';
+
+/** What a process does for its benchmark. */
+export interface Work {
+  /** One repetition. */
+  run(): Promise<unknown>;
+  /** Lines for the reader, after the last repetition. */
+  notes?(): string[];
+}
+
+/** Answers the requests of a benchmark on stdin, one line each; `prepare` gives the work of a case. */
+export async function serve(prepare: (aCase: never) => Promise<Work>): Promise<void> {
+  let work: Work | undefined;
+  const answer = async (request: Request): Promise<Answer> => {
+    if (request.do === 'prepare') {
+      work = await prepare(request.case as never);
+      return {};
+    }
+    if (!work) throw new Error(`'${request.do}' before 'prepare'`);
+    if (request.do === 'memory') return { bytes: peakBytes() };
+    if (request.do === 'notes') return { notes: work.notes?.() ?? [] };
+    const started = performance.now();
+    await work.run();
+    return { seconds: (performance.now() - started) / 1000 };
+  };
+  for await (const line of createInterface({ input: process.stdin })) {
+    const reply = await answer(JSON.parse(line) as Request).catch((error: unknown) => ({ error: String(error) }));
+    process.stdout.write(`${JSON.stringify(reply)}\n`);
+  }
+}
+
+/** The most memory this process ever held. */
+function peakBytes(): number {
+  const kilobytes = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
+  return Number(kilobytes) * 1024;
+}

@@ -1,0 +1,35 @@
+// The Python side of the benchmarks: packages that the peers import, put into .mdt/peers by pip.
+import { existsSync, rmSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { at, readJsonOr, remember, run, SetupError, tail, unchanged } from './workspace.mjs';
+
+/** What torch imports, beside numpy; torch itself comes from the libtorch that we build on where that is Python's torch. */
+const torchNeeds = ['typing_extensions', 'sympy', 'networkx', 'jinja2', 'fsspec', 'filelock', 'setuptools'];
+const originalNeeds = ['scipy', 'pandas', 'matplotlib'];
+const torchVersion = '2.13.0';
+
+/**
+ * The PYTHONPATH of the peers; installs what is missing.
+ *
+ * @param {{ original: boolean }} options whether the original toolkit's own needs are wanted
+ */
+export async function peerPath({ original }) {
+  const folder = at('.mdt/peers');
+  const { path } = readJsonOr(at('.mdt/libtorch.json'), {});
+  const shared = path !== undefined && existsSync(join(path, '__init__.py'));
+  const wanted = ['numpy', ...(shared ? torchNeeds : [`torch==${torchVersion}`]), ...(original ? originalNeeds : [])];
+  const { output } = await run('python3', ['--version']);
+  const hash = [output.trim(), ...wanted].join(' ');
+  if (!unchanged('peers', hash, [join(folder, 'numpy')])) {
+    console.log(`bench: pip installs the peers' packages into .mdt/peers: ${wanted.join(', ')}`);
+    remember('peers', undefined);
+    rmSync(folder, { recursive: true, force: true });
+    const env = { PIP_USER: '0', PIP_NO_INPUT: '1', PIP_DISABLE_PIP_VERSION_CHECK: '1' };
+    const installed = await run('python3', ['-m', 'pip', 'install', '--target', folder, ...wanted], { env });
+    if (installed.code !== 0) throw new SetupError(`pip could not install the peers' packages:\n${tail(installed.output)}`);
+    // batchgenerators asks for torch: the one that our addon runs on stays the only one.
+    if (shared) rmSync(join(folder, 'torch'), { recursive: true, force: true });
+    remember('peers', hash);
+  }
+  return shared ? [folder, dirname(path)].join(delimiter) : folder;
+}
