@@ -5,8 +5,8 @@ import { type Parts, parts } from './parts.js';
 
 /**
  * Where the volume is cut, `[z, y, x]`; x runs from the patient's left to the right, y to the front, z to the head. The right
- * half trains. The left half is the test from the fourth lumbar vertebra up and from the spine back; its lower and front
- * parts, with vertebrae and ribs of their own, are validation.
+ * half trains. The left half is the test from the fourth lumbar vertebra up and from the front of the spine back; its lower part,
+ * with vertebrae, and its front part, with ribs, are validation.
  */
 const layout: Parts = [
   {
@@ -32,7 +32,7 @@ const layout: Parts = [
     split: 'validation',
     ranges: [
       [60, 112],
-      [50, 101],
+      [55, 101],
       [0, 61],
     ],
   },
@@ -41,7 +41,7 @@ const layout: Parts = [
     split: 'test',
     ranges: [
       [60, 112],
-      [0, 50],
+      [0, 55],
       [0, 61],
     ],
   },

@@ -53,7 +53,7 @@ test('the 3D nuclei are 20; the right half shows 14 of them', async () => {
   expect(labelMap.spacing).toEqual(image.spacing);
 });
 
-test('every part of the CT shows vertebrae, and every split vertebrae and ribs', async () => {
+test('every split of the CT shows vertebrae and ribs', async () => {
   const dataset = await openDataset(folder('ct'), { dim: 3 });
   expect(dataset.classes).toEqual(['vertebra', 'rib']);
   const perClass: Record<string, number[]> = {};
@@ -64,7 +64,7 @@ test('every part of the CT shows vertebrae, and every split vertebrae and ribs',
     const bone = image.data.filter((_, i) => labelMap.data[i]! > 0);
     expect(bone.reduce((sum, value) => sum + value, 0) / bone.length).toBeGreaterThan(0.25); // above 100 HU
   }
-  expect(perClass).toEqual({ train: [8, 6], 'validation-lower': [3, 0], 'validation-front': [2, 3], test: [6, 4] });
+  expect(perClass).toEqual({ train: [8, 6], 'validation-lower': [3, 0], 'validation-front': [0, 3], test: [6, 4] });
 });
 
 test('each says where it is from and under which licence', async () => {
