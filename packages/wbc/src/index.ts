@@ -1,1 +1,12 @@
-export {};
+export { batchedNms, type NmsOptions, nonMaximumSuppression } from '@mdt/native-ops';
+export {
+  type Candidates,
+  centerWeight,
+  checkCandidates,
+  concatCandidates,
+  overlapCount,
+  type Provenance,
+  withProvenance,
+} from './candidates.js';
+export { type MergedSlices, type MergeSlicesOptions, mergeSlices } from './merge-slices.js';
+export { type WbcOptions, weightedBoxClustering } from './weighted-box-clustering.js';

@@ -1,0 +1,345 @@
+import { readFileSync } from 'node:fs';
+import { type Dim, fromMdtBoxes, InputError, iou, rng, rows } from '@mdt/core';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { type Candidates, nonMaximumSuppression, weightedBoxClustering } from './index.js';
+
+type Row = [box: number[], score: number, weight: number, overlaps: number, patch: number, label?: number];
+
+function candidates<D extends Dim>(dim: D, list: readonly Row[]): Candidates<D> {
+  return {
+    dim,
+    boxes: Float64Array.from(list.flatMap(([box]) => box)),
+    scores: Float64Array.from(list, ([, score]) => score),
+    labels: Int32Array.from(list, ([, , , , , label]) => label ?? 0),
+    patchIds: Int32Array.from(list, ([, , , , patch]) => patch),
+    centerWeights: Float64Array.from(list, ([, , weight]) => weight),
+    overlapCounts: Float64Array.from(list, ([, , , overlaps]) => overlaps),
+  };
+}
+
+describe('numbers of the original', () => {
+  const A: Row = [[10, 10, 20, 20], 0.9, 1, 1, 0];
+  const B: Row = [[11, 11, 21, 21], 0.8, 0.5, 1, 1];
+  const C: Row = [[12, 10, 22, 20], 0.3, 0.25, 2, 1];
+  const D: Row = [[50, 50, 60, 60], 0.6, 1, 1, 0];
+  const E: Row = [[100, 100, 110, 110], 0.02, 1, 1, 2];
+  const run = (iouThreshold: number, predictionsPerTile: number, minScore = 0.01) =>
+    weightedBoxClustering(candidates(2, [A, B, C, D, E]), { iouThreshold, predictionsPerTile, minScore, extent: 'inclusive' });
+  const close = (actual: ArrayLike<number>, expected: number[]) => {
+    expect(actual).toHaveLength(expected.length);
+    expected.forEach((value, i) => {
+      expect(actual[i]).toBeCloseTo(value, 6);
+    });
+  };
+
+  test('three boxes of two patches, where four predictions each were expected', () => {
+    const { boxes, scores } = run(1e-5, 4);
+    close(scores, [0.383128, 0.15]);
+    close(boxes, [10.312526, 10.228346, 20.312526, 20.228346, 50, 50, 60, 60]);
+  });
+
+  test('one prediction expected: nothing but the overlap of the third box is missing', () => {
+    const { boxes, scores } = run(1e-5, 1);
+    close(scores, [0.808826, 0.6, 0.02]);
+    close(boxes.subarray(0, 4), [10.312526, 10.228346, 20.312526, 20.228346]);
+  });
+
+  test('a high threshold leaves every box alone', () => {
+    const { boxes, scores } = run(0.75, 4);
+    close(scores, [0.225, 0.2, 0.15, 0.0375]);
+    expect(boxes[12]).toBe(12); // C last
+  });
+
+  test('the weakest box is dropped by its damped score, 0.005', () => {
+    expect(run(1e-5, 4).scores).toHaveLength(2);
+    expect(run(1e-5, 4, 0.004).scores).toHaveLength(3);
+    expect(run(1e-5, 4, 0.2).scores).toHaveLength(1);
+  });
+
+  test('two boxes in 3D', () => {
+    const { boxes, scores } = weightedBoxClustering(
+      candidates(3, [
+        [[2, 10, 10, 6, 20, 20], 0.9, 1, 1, 0],
+        [[3, 11, 11, 7, 21, 21], 0.8, 0.5, 2, 1],
+      ]),
+      { iouThreshold: 1e-5, predictionsPerTile: 4, extent: 'inclusive' },
+    );
+    close(scores, [0.2933993]);
+    close(boxes, [2.179978, 10.179978, 10.179978, 6.179978, 20.179978, 20.179978]);
+  });
+});
+
+test('two tiles of one model saw the same lesion, a third box is on its own', () => {
+  const merged = weightedBoxClustering(
+    {
+      dim: 2,
+      boxes: Float32Array.of(10, 10, 20, 20, /**/ 11, 10, 21, 20, /**/ 60, 60, 70, 75),
+      scores: Float32Array.of(0.9, 0.7, 0.4),
+      labels: Int32Array.of(0, 0, 0),
+      patchIds: Int32Array.of(0, 1, 0),
+      centerWeights: Float32Array.of(1, 0.6, 0.8),
+      overlapCounts: Float32Array.of(2, 2, 1),
+    },
+    { iouThreshold: 0.1, predictionsPerTile: 1 },
+  );
+  expect(rows(merged).map(({ box, score }) => `${box.map((v) => v.toFixed(1))} ${score.toFixed(2)}`)).toEqual([
+    '10.3,10.0,20.3,20.0 0.83',
+    '60.0,60.0,70.0,75.0 0.40',
+  ]);
+  expect(merged.boxes).toBeInstanceOf(Float32Array);
+});
+
+test('a box that one of two tiles saw keeps half its score', () => {
+  const { scores } = weightedBoxClustering(candidates(2, [[[0, 0, 10, 10], 0.8, 1, 2, 0]]), {
+    iouThreshold: 0.1,
+    predictionsPerTile: 1,
+  });
+  expect(scores[0]).toBeCloseTo(0.4, 12); // 0.8 w / (w found + w missing)
+});
+
+test('boxes of one patch count once among the predictions found', () => {
+  const twice = candidates(2, [
+    [[0, 0, 10, 10], 0.8, 1, 1, 5],
+    [[0, 0, 10, 10], 0.8, 1, 1, 5],
+  ]);
+  const { scores } = weightedBoxClustering(twice, { iouThreshold: 0.1, predictionsPerTile: 2 });
+  expect(scores[0]).toBeCloseTo(1.6 / 3, 12); // two boxes of weight w, one more missing
+});
+
+test('classes never meet, and the order is by score over all of them', () => {
+  const list = candidates(2, [
+    [[0, 0, 10, 10], 0.5, 1, 1, 0, 0],
+    [[0, 0, 10, 10], 0.9, 1, 1, 0, 3],
+    [[30, 0, 40, 10], 0.7, 1, 1, 0, 0],
+  ]);
+  const options = { iouThreshold: 0.1, predictionsPerTile: 1 };
+  expect([...weightedBoxClustering(list, options).labels]).toEqual([3, 0, 0]);
+  expect([...weightedBoxClustering(list, { ...options, legacy: true }).labels]).toEqual([0, 0, 3]);
+});
+
+test('legacy keeps the order of the best boxes, else clusters are ordered by their own score', () => {
+  const list = candidates(2, [
+    [[0, 0, 10, 10], 0.9, 1, 3, 0],
+    [[30, 0, 40, 10], 0.7, 1, 1, 0],
+  ]);
+  const options = { iouThreshold: 0.1, predictionsPerTile: 1 };
+  expect([...weightedBoxClustering(list, options).scores]).toEqual([expect.closeTo(0.7), expect.closeTo(0.3)]);
+  expect([...weightedBoxClustering(list, { ...options, legacy: true }).scores]).toEqual([
+    expect.closeTo(0.3),
+    expect.closeTo(0.7),
+  ]);
+});
+
+describe.each([2, 3] as const)('in %dD', (dim) => {
+  test('clusters what the original clustered', () => {
+    const file = new URL(`../../../reference/wbc_${dim}d.json`, import.meta.url);
+    const recordings = JSON.parse(readFileSync(file, 'utf8')) as {
+      dets: number[][];
+      patch_id: string[];
+      thresh: number;
+      n_ens: number;
+      scores: number[];
+      coords: number[][];
+    }[];
+    for (const { dets, patch_id, thresh, n_ens, scores, coords } of recordings) {
+      const names = [...new Set(patch_id)];
+      const input = candidates(
+        dim,
+        dets.map((row, i) => [
+          [...fromMdtBoxes(row.slice(0, 2 * dim), dim)],
+          row[2 * dim]!,
+          row[2 * dim + 1]!,
+          row[2 * dim + 2]!,
+          names.indexOf(patch_id[i]!),
+        ]),
+      );
+      const merged = weightedBoxClustering(input, {
+        iouThreshold: thresh,
+        predictionsPerTile: n_ens,
+        extent: 'inclusive',
+        legacy: true,
+      });
+      expect(merged.scores).toHaveLength(scores.length);
+      scores.forEach((score, i) => {
+        expect(merged.scores[i]).toBeCloseTo(score, 6);
+      });
+      fromMdtBoxes(coords.flat(), dim).forEach((value, k) => {
+        expect(merged.boxes[k]).toBeCloseTo(value, 5);
+      });
+    }
+    expect(recordings.length).toBeGreaterThan(0);
+  });
+
+  const row = fc.tuple(
+    fc.array(fc.integer({ min: -3, max: 14 }), { minLength: 2 * dim, maxLength: 2 * dim }),
+    fc.constantFrom(0, 0.2, 0.5, 0.5, 1),
+    fc.constantFrom(0, 0.5, 1),
+    fc.constantFrom(0, 1, 1.5, 3),
+    fc.integer({ min: 0, max: 2 }),
+    fc.integer({ min: 0, max: 1 }),
+  ) as fc.Arbitrary<Row>;
+  const list = fc.array(row, { maxLength: 40 });
+  const settings = fc.record({
+    iouThreshold: fc.constantFrom(0, 1e-5, 0.1, 0.5, 0.99, 1, 3),
+    predictionsPerTile: fc.constantFrom(1, 4, 20),
+    extent: fc.constantFrom('half-open', 'inclusive'),
+    legacy: fc.boolean(),
+  }) as fc.Arbitrary<{ iouThreshold: number; predictionsPerTile: number; extent: 'half-open' | 'inclusive'; legacy: boolean }>;
+
+  test('the order of the input does not matter', () => {
+    fc.assert(
+      fc.property(list, settings, fc.integer(), (input, options, seed) => {
+        const order = rng(seed).choose(input.length, input.length);
+        const shuffled = Array.from(order, (i) => input[i]!);
+        expect(weightedBoxClustering(candidates(dim, shuffled), options)).toEqual(
+          weightedBoxClustering(candidates(dim, input), options),
+        );
+      }),
+    );
+  });
+
+  test('clusters are what the definition gives, one box after the other', () => {
+    fc.assert(
+      fc.property(list, settings, (input, options) => {
+        const merged = weightedBoxClustering(candidates(dim, input), { ...options, minScore: 0, legacy: true });
+        const expected = byDefinition(dim, input, options);
+        expect(merged.labels).toHaveLength(expected.length);
+        expect([...merged.scores]).toEqual(expected.map(({ score }) => expect.closeTo(score, 10)));
+      }),
+    );
+  });
+
+  test('scores are above the least, descend, never exceed the best input; boxes stay within the boxes given', () => {
+    fc.assert(
+      fc.property(list, settings, (input, options) => {
+        const { scores, boxes } = weightedBoxClustering(candidates(dim, input), { ...options, legacy: false });
+        const best = Math.max(...input.map(([, score]) => score));
+        scores.forEach((score, i) => {
+          expect(score).toBeGreaterThan(0.01);
+          expect(score).toBeLessThanOrEqual(best + 1e-12);
+          if (i > 0) expect(score).toBeLessThanOrEqual(scores[i - 1]!);
+        });
+        for (const value of boxes) {
+          expect(value).toBeGreaterThanOrEqual(-3 - 1e-9);
+          expect(value).toBeLessThanOrEqual(14 + 1e-9);
+        }
+      }),
+    );
+  });
+
+  test('more predictions expected never raise a score', () => {
+    fc.assert(
+      fc.property(list, settings, (input, options) => {
+        const at = (predictionsPerTile: number) =>
+          weightedBoxClustering(candidates(dim, input), { ...options, predictionsPerTile, minScore: 0, legacy: true }).scores;
+        const [few, many] = [at(1), at(5)];
+        expect(many).toHaveLength(few.length);
+        many.forEach((score, i) => {
+          expect(score).toBeLessThanOrEqual(few[i]! + 1e-12);
+        });
+      }),
+    );
+  });
+
+  test('many boxes of many sizes give as many clusters as non-maximum suppression keeps', () => {
+    const random = rng(dim);
+    const input = Array.from({ length: 4000 }, (): Row => {
+      const from = Array.from({ length: dim }, () => random.uniform(0, 100));
+      const to = from.map((v) => v + random.uniform(0.1, 1) * 2 ** random.integer(0, 6));
+      return [[...from, ...to], random.uniform(0.1, 1), 1, 1, 0];
+    });
+    const { boxes, scores, ...rest } = candidates(dim, input);
+    const options = { iouThreshold: 0.2, predictionsPerTile: 1, minScore: 0 };
+    const merged = weightedBoxClustering({ ...rest, boxes, scores }, options);
+    expect(merged.scores).toHaveLength(nonMaximumSuppression(boxes, scores, { dim, iouThreshold: 0.2 }).length);
+  });
+});
+
+test('boxes without size, inverted boxes and scores of 0 are left out', () => {
+  const input = candidates(2, [
+    [[5, 5, 5, 9], 0.9, 1, 1, 0],
+    [[9, 9, 5, 5], 0.9, 1, 1, 0],
+    [[0, 0, 4, 4], 0, 1, 1, 0],
+    [[20, 20, 24, 24], 0.9, 0, 1, 0],
+    [[40, 40, 44, 44], 0.9, 1, 1, 0],
+  ]);
+  const { boxes } = weightedBoxClustering(input, { iouThreshold: 0.1, predictionsPerTile: 1 });
+  expect([...boxes]).toEqual([40, 40, 44, 44]);
+});
+
+test('no candidates give no detections', () => {
+  const merged = weightedBoxClustering(candidates(3, []), { iouThreshold: 0.1, predictionsPerTile: 1 });
+  expect(merged).toEqual({ dim: 3, boxes: new Float64Array(0), scores: new Float64Array(0), labels: new Int32Array(0) });
+});
+
+describe('refuses by name', () => {
+  const one = () => candidates(2, [[[0, 0, 4, 4], 0.5, 1, 1, 0]]);
+  const options = { iouThreshold: 0.1, predictionsPerTile: 1 };
+
+  test.each([
+    [{ scores: Float32Array.of(Number.NaN) }, 'scores[0] is NaN, expected a finite number from 0 on'],
+    [{ scores: Float32Array.of(-1) }, 'scores[0] is -1'],
+    [{ boxes: Float32Array.of(0, 0, Number.POSITIVE_INFINITY, 4) }, 'boxes[2] is Infinity, expected a finite number'],
+    [{ centerWeights: Float32Array.of(Number.NaN) }, 'centerWeights[0] is NaN'],
+    [{ overlapCounts: Float32Array.of(Number.NaN) }, 'overlapCounts[0] is NaN'],
+  ])('data: %o', (change, message) => {
+    expect(() => weightedBoxClustering({ ...one(), ...change }, options)).toThrow(InputError);
+    expect(() => weightedBoxClustering({ ...one(), ...change }, options)).toThrow(message);
+  });
+
+  test.each([
+    [{ iouThreshold: Number.NaN }, 'iouThreshold is NaN'],
+    [{ iouThreshold: -1 }, 'iouThreshold is -1'],
+    [{ predictionsPerTile: undefined }, 'predictionsPerTile is undefined'],
+    [{ minScore: Number.NaN }, 'minScore is NaN'],
+    [{ extent: 'closed' }, 'extent is closed'],
+    [{ nEns: 4 }, "unknown option 'nEns'"],
+  ])('option: %o', (change, message) => {
+    expect(() => weightedBoxClustering(one(), { ...options, ...change } as typeof options)).toThrow(message);
+  });
+
+  test('arrays that disagree', () => {
+    expect(() => weightedBoxClustering({ ...one(), patchIds: new Int32Array(2) }, options)).toThrow(RangeError);
+    expect(() => weightedBoxClustering({ ...one(), patchIds: new Int32Array(2) }, options)).toThrow(
+      'weightedBoxClustering: patchIds has 2 values, expected 1',
+    );
+  });
+});
+
+/** The definition with loops over lists: no index, no ranks. */
+function byDefinition(
+  dim: Dim,
+  input: readonly Row[],
+  options: { iouThreshold: number; predictionsPerTile: number; extent: 'half-open' | 'inclusive' },
+) {
+  const plus = options.extent === 'inclusive' ? 1 : 0;
+  const sides = (box: number[]) => box.slice(dim).map((max, d) => max - box[d]! + plus);
+  const size = (box: number[]) => sides(box).reduce((a, b) => a * b, 1);
+  const result: { score: number }[] = [];
+  for (const label of [0, 1]) {
+    let rest = input.filter((r) => r[5] === label && sides(r[0]).every((side) => side > 0));
+    rest.sort((a, b) => b[1] - a[1] || compareLists([...a[0], a[4], a[2], a[3]], [...b[0], b[4], b[2], b[3]]));
+    while (rest.length > 0) {
+      const best = rest[0]!;
+      const joins = (r: Row) => r === best || iou(best[0], r[0], options.extent) > options.iouThreshold;
+      const cluster = rest.filter(joins);
+      rest = rest.filter((r) => !joins(r));
+      const weights = cluster.map((r) => (r === best ? 1 : iou(best[0], r[0], options.extent)) * size(r[0]) * r[2]);
+      const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+      const missing = Math.max(
+        0,
+        options.predictionsPerTile * mean(cluster.map((r) => r[3])) - new Set(cluster.map((r) => r[4])).size,
+      );
+      const scored = cluster.reduce((sum, r, i) => sum + r[1] * weights[i]!, 0);
+      const score = scored / (weights.reduce((a, b) => a + b, 0) + missing * mean(weights));
+      if (score > 0) result.push({ score });
+    }
+  }
+  return result;
+}
+
+function compareLists(a: number[], b: number[]): number {
+  const k = a.findIndex((value, i) => value !== b[i]);
+  return k < 0 ? 0 : a[k]! - b[k]!;
+}
