@@ -64,6 +64,8 @@ export function readSafetensors(bytes: Uint8Array, name = 'safetensors'): SafeTe
   let metadata: Record<string, string> = {};
   for (const [key, value] of Object.entries(header as Record<string, unknown>)) {
     if (key === '__metadata__') {
+      const isText = typeof value === 'object' && value !== null && Object.values(value).every((v) => typeof v === 'string');
+      if (!isText || Array.isArray(value)) fail('the metadata are not a map of strings');
       metadata = value as Record<string, string>;
       continue;
     }
@@ -89,7 +91,8 @@ export function readSafetensors(bytes: Uint8Array, name = 'safetensors'): SafeTe
   if (covered !== dataBytes) fail(`${dataBytes - covered} bytes belong to no tensor`);
   const tensors = new Map<string, SafeTensor>();
   for (const { key, dtype, shape, begin, end } of entries) {
-    const copy = bytes.slice(dataStart + begin, dataStart + end); // a copy is aligned for every element type
+    // A copy is aligned for every element type; `slice` of a Node buffer would not copy.
+    const copy = Uint8Array.prototype.slice.call(bytes, dataStart + begin, dataStart + end);
     const data = new arrays[dtype](copy.buffer, copy.byteOffset, product(shape));
     tensors.set(key, { dtype, shape, data });
   }
@@ -101,11 +104,14 @@ export function writeSafetensors(
   tensors: Iterable<readonly [string, SafeTensor]>,
   metadata: Record<string, string> = {},
 ): Uint8Array {
-  const header: Record<string, unknown> = {};
+  const header: Record<string, unknown> = Object.create(null); // a tensor may be called like a property of objects
   if (Object.keys(metadata).length > 0) header.__metadata__ = metadata;
   const parts: Uint8Array[] = [];
   let at = 0;
   for (const [key, { dtype, shape, data }] of tensors) {
+    if (key === '__metadata__' || Object.hasOwn(header, key)) {
+      throw new RangeError(`writeSafetensors: the name '${key}' is taken`);
+    }
     if (data.length !== product(shape)) {
       throw new RangeError(
         `writeSafetensors: '${key}' has ${data.length} values, expected ${product(shape)} (shape ${shape.join('x')})`,

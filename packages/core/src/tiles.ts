@@ -11,7 +11,10 @@ export interface TileOptions<D extends Dim> {
   patchSize: PerAxis<D>;
   /** Voxels that neighbouring tiles share, at least; less where an axis is shorter than two patches minus this. Default 30. */
   minOverlap?: number | PerAxis<D>;
-  /** As the Python toolkit: at most one extra tile per axis, y before x before z. Default false. */
+  /**
+   * As the Python toolkit: at most one extra tile per axis, y before x before z, and patches of odd size lose a voxel.
+   * Default false.
+   */
   legacy?: boolean;
 }
 
@@ -29,7 +32,9 @@ export function planTiles<D extends Dim>(
   const dim = size.length as D;
   const patch = perAxis(dim, patchSize, 'planTiles: patchSize');
   const overlap = perAxis(dim, minOverlap, 'planTiles: minOverlap');
-  const intervals = Array.from({ length: dim }, (_, d) => axisIntervals(size[d]!, patch[d]!, overlap[d]!, legacy));
+  const intervals = Array.from({ length: dim }, (_, d) =>
+    axisIntervals(size[d]!, patch[d]!, overlap[d]!, legacy && patch[d]! > 1),
+  );
   // The order of the loops, slowest first.
   const loops = legacy && dim === 3 ? [1, 2, 0] : Array.from({ length: dim }, (_, d) => d);
   let tiles: number[][] = [Array.from({ length: dim }, () => 0)];
@@ -62,7 +67,7 @@ function axisIntervals(length: number, patch: number, minOverlap: number, legacy
       return [start, start + patch] as [number, number];
     }
     const centre = roundHalfEven(patch / 2 + step * i);
-    return [Math.trunc(centre - patch / 2), Math.trunc(centre + patch / 2)] as [number, number];
+    return [Math.trunc(centre - patch / 2) + 0, Math.trunc(centre + patch / 2)] as [number, number]; // + 0: no negative zero
   });
 }
 
