@@ -16,6 +16,13 @@ export interface RetinaLossOptions<D extends Dim = Dim> {
   legacy: boolean;
 }
 
+export interface RetinaLosses {
+  class: tf.Scalar;
+  box: tf.Scalar;
+  /** Whether rows of every level and of both heads take part, so that every variable has a gradient. */
+  reachesAll: boolean;
+}
+
 /** Rows of the heads' outputs with what each should be; per level, rows counted over the whole batch. */
 interface ChosenRows {
   rows: number[];
@@ -27,7 +34,7 @@ const noRows = (): ChosenRows => ({ rows: [], values: [], weights: [] });
 
 /**
  * Class and box loss of one-stage detectors. Only the sampled anchors' rows are fetched from the heads' outputs; matching and
- * sampling happen on plain arrays.
+ * sampling happen on plain arrays, and a level without such rows costs no backward pass.
  *
  * @param logits per level `[b · anchors, 1 + classes]`
  * @param deltas per level `[b · anchors, 2 · dim]`
@@ -38,7 +45,7 @@ export function retinaLosses<D extends Dim>(
   targets: readonly GroundTruth<D>[],
   options: RetinaLossOptions<D>,
   random: Random,
-): { class: tf.Scalar; box: tf.Scalar } {
+): RetinaLosses {
   const { grid } = options;
   for (const [image, target] of targets.entries()) checkTarget(target, image, options);
   const values = logits.map((level) => level.dataSync() as Float32Array);
@@ -47,18 +54,17 @@ export function retinaLosses<D extends Dim>(
   targets.forEach((target, image) => {
     chooseRows(target, image, targets.length, values, options, random.fork(image), classRows, boxRows);
   });
-  // Without any positive one row of no weight keeps the box head in the graph, so that it always has a gradient.
-  if (boxRows.every(({ rows }) => rows.length === 0)) {
-    boxRows[0] = { rows: [0], values: new Array<number>(2 * grid.dim).fill(0), weights: [0] };
-  }
   const picked = (maps: readonly tf.Tensor2D[], chosen: readonly ChosenRows[]) => {
     const parts = maps.flatMap((map, l) => (chosen[l]!.rows.length ? [gatherRows(map, Int32Array.from(chosen[l]!.rows))] : []));
     return parts.length === 1 ? parts[0]! : tf.concat2d(parts, 0);
   };
   const all = (chosen: readonly ChosenRows[], key: 'values' | 'weights') => Float32Array.from(chosen.flatMap((c) => c[key]));
+  const isEmpty = ({ rows }: ChosenRows) => rows.length === 0;
+  const hasPositives = !boxRows.every(isEmpty);
   return {
     class: crossEntropy(picked(logits, classRows), all(classRows, 'values'), all(classRows, 'weights')),
-    box: smoothL1(picked(deltas, boxRows), all(boxRows, 'values'), all(boxRows, 'weights')),
+    box: hasPositives ? smoothL1(picked(deltas, boxRows), all(boxRows, 'values'), all(boxRows, 'weights')) : tf.scalar(0),
+    reachesAll: hasPositives && !classRows.some(isEmpty),
   };
 }
 

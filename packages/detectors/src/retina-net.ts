@@ -11,6 +11,7 @@ import { retinaLosses } from './retina-loss.js';
 import { type ResolvedRetinaOptions, type RetinaNetOptions, resolveRetinaOptions, retinaNetKeys } from './retina-options.js';
 import { scope } from './scope.js';
 import { describeWeights, type NamedWeight, readWeights, writeWeights } from './weights.js';
+import { withZeroGradients } from './zero-gradients.js';
 
 /** What the network says before any post-processing. */
 export interface RetinaOutputs {
@@ -133,8 +134,10 @@ export class RetinaNet<D extends Dim> implements Detector<D> {
     }
     const { matcher, sampler, boxCoder, legacy } = this.parts;
     const options = { grid: this.anchors, matcher, sampler, boxCoder, classes: this.classes, legacy };
-    const parts = retinaLosses(logits, deltas, targets, options, random);
-    return { total: tf.add(parts.class, parts.box), parts };
+    const { reachesAll, ...parts } = retinaLosses(logits, deltas, targets, options, random);
+    const total = tf.add(parts.class, parts.box) as tf.Scalar;
+    const variables = () => this.variables.map(({ variable }) => variable);
+    return { total: reachesAll ? total : withZeroGradients(total, variables()), parts };
   }
 
   async detect(images: tf.Tensor): Promise<DetectionResult<D>> {
