@@ -84,7 +84,7 @@ async function findLibtorch(say) {
   const before = readJsonOr(at('.mdt/libtorch.json'), {});
   const found = await provideLibtorch({ say });
   if ('missing' in found) {
-    missing.push({ what: found.missing, instead: slowerBackend, mend: 'install it' });
+    missing.push({ what: found.missing, instead: slowerBackend, mend: found.mend });
     return 'missing';
   }
   if (before.path === found.path && before.version === found.version) return 'unchanged';
@@ -129,13 +129,13 @@ async function buildAddon(name, { sources, extra = [], instead }, say) {
 async function fetchData(names, say) {
   const { code, output } = await run(process.execPath, [at('scripts/data.mjs'), ...names], { onLine: say });
   if (code !== 0) throw new SetupError(`The data sets ${names.join(', ')} could not be fetched:\n${tail(output)}`);
-  return 'there';
+  return 'ready';
 }
 
 async function setUp({ data, withLibtorch }) {
   await step(`node ${process.versions.node}`, () => {
     checkNode();
-    return 'unchanged';
+    return 'fine';
   });
   const { packageManager } = readJson(at('package.json'));
   await step(`package manager ${packageManager}, into .mdt/tools`, () => installPnpm(packageManager));
@@ -173,10 +173,11 @@ try {
   await setUp(wanted);
   release();
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  for (const { what, instead, mend } of missing)
-    console.log(`setup: ${what}: ${instead}; to change that, ${mend} and run npm run setup.`);
-  const without = wanted.withLibtorch ? '' : ` without libtorch, as asked: ${slowerBackend}`;
-  console.log(`setup: ready${missing.length > 0 ? ', with what is missing named above' : without}, after ${seconds} s.`);
+  const without = wanted.withLibtorch ? '' : `, without libtorch, as asked: ${slowerBackend}`;
+  console.log(`setup: ready after ${seconds} s${missing.length > 0 ? ', but not whole:' : `${without}.`}`);
+  for (const { what, instead, mend } of missing) {
+    console.log(`setup: ${what}: ${instead}. To change that, ${mend}, and run npm run setup.`);
+  }
 } catch (error) {
   if (!(error instanceof SetupError)) throw error;
   console.error(`\nsetup: not ready. ${error.message}`);

@@ -17,7 +17,7 @@ const pipEnvironment = { PIP_USER: '0', PIP_NO_INPUT: '1', PIP_DISABLE_PIP_VERSI
 
 /**
  * The libtorch to build against, `{ path, version, cuda, source }`, written to .mdt/libtorch.json for the addon's build;
- * or `{ missing }`, a sentence, when there is none and none can be installed.
+ * or `{ missing, mend }`, what is not there and what to do, when there is none and none can be installed.
  */
 export async function provideLibtorch({ say }) {
   const found = await find(say);
@@ -89,7 +89,8 @@ async function torchOfPython() {
 async function install(say) {
   const python = await run('python3', ['-m', 'pip', '--version']);
   if (python.code !== 0) {
-    return { missing: 'libtorch is missing and python3 has no pip to install it with (on Debian: apt-get install python3-pip)' };
+    const mend = 'install pip (on Debian: apt-get install python3-pip), or set MDT_LIBTORCH to a libtorch';
+    return { missing: 'libtorch is missing, and python3 has no pip to install it with', mend };
   }
   const partial = `${ownFolder}.partial`;
   const pip = (...wanted) => {
@@ -113,9 +114,10 @@ async function install(say) {
     if (outcome.code !== 0) got = undefined;
   }
   if (!got) {
-    const why = tail(outcome.output, 4);
     rmSync(partial, { recursive: true, force: true });
-    return { missing: `libtorch is missing and pip could not install torch ${pinned}; pip's last words:\n${why}\n ` };
+    say(`pip's last words:\n${tail(outcome.output, 4)}`);
+    const mend = 'see to pip, or set MDT_LIBTORCH to a libtorch';
+    return { missing: `libtorch is missing, and pip could not install torch ${pinned}`, mend };
   }
   rmSync(ownFolder, { recursive: true, force: true });
   renameSync(partial, ownFolder);
