@@ -1,5 +1,6 @@
-// Convolutions, channels last, over ATen's (oneDNN's) kernels on channels-last views.
+// Convolutions, channels last.
 #include "../call.h"
+#include "../sparse_boxes.h"
 
 namespace mdt {
 namespace {
@@ -10,7 +11,6 @@ at::Tensor filter_to_aten(const at::Tensor& filter) {
 }
 
 at::Tensor filter_from_aten(const at::Tensor& filter) { return filter.movedim({0, 1}, {-1, -2}).contiguous(); }
-
 
 at::Tensor as_channels_first(const at::Tensor& x) { return channels_first(x.contiguous()); }
 
@@ -29,39 +29,119 @@ at::Tensor through_activation(Call& c, const Geometry& g) {
   return dy;
 }
 
+// x [n, …, in], filter [k…, in, out] → [n, …, out]
+at::Tensor forward(const at::Tensor& x, const at::Tensor& filter, const std::optional<at::Tensor>& bias, const Geometry& g) {
+  return channels_last(at::convolution(as_channels_first(x), filter_to_aten(filter), bias, g.strides, g.pads, g.ones(), false, g.zeros(), 1));
+}
+
+// dy, x: channels last; filter [out, in, k…]
+std::tuple<at::Tensor, at::Tensor, at::Tensor> backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& filter,
+                                                        const Geometry& g, const std::vector<int64_t>& pads, std::array<bool, 3> wanted) {
+  const std::vector<int64_t> bias_size{filter.size(0)};
+  return at::convolution_backward(as_channels_first(dy), channels_first(x), filter, bias_size, g.strides, pads, g.ones(), false, g.zeros(), 1, wanted);
+}
+
+at::Tensor input_gradient(const at::Tensor& dy, const std::vector<int64_t>& shape, const at::Tensor& filter, const Geometry& g,
+                          const std::vector<int64_t>& pads) {
+  // Only the shape of x counts here: memory that is never touched costs nothing.
+  const at::Tensor x = at::empty(shape, dy.options());
+  return channels_last(std::get<0>(backward(dy, x, filter_to_aten(filter), g, pads, {true, false, false})));
+}
+
+at::Tensor filter_gradient(const at::Tensor& dy, const at::Tensor& x, const std::vector<int64_t>& shape, const Geometry& g,
+                           const std::vector<int64_t>& pads) {
+  const at::Tensor filter = filter_to_aten(at::empty(shape, dy.options()));
+  return filter_from_aten(std::get<1>(backward(dy, x.contiguous(), filter, g, pads, {false, true, false})));
+}
+
+// The part of an image that a box of outputs sees: [begin, end) of the input, which may reach into the padding, and the
+// part of that inside the image.
+struct Field {
+  std::vector<int64_t> begin, end, inner_begin, inner_end;
+  Field(const ImageBox& box, const std::vector<int64_t>& window, const std::vector<int64_t>& size, const Geometry& g) {
+    for (size_t d = 0; d < size.size(); d++) {
+      begin.push_back(box.begin[d] * g.strides[d] - g.pads[d]);
+      end.push_back((box.end[d] - 1) * g.strides[d] - g.pads[d] + window[d]);
+      inner_begin.push_back(std::clamp<int64_t>(begin[d], 0, size[d]));
+      inner_end.push_back(std::clamp<int64_t>(end[d], inner_begin[d], size[d]));
+    }
+  }
+  bool empty() const {
+    for (size_t d = 0; d < begin.size(); d++) if (inner_end[d] <= inner_begin[d]) return true;
+    return false;
+  }
+};
+
+at::Tensor crop(const at::Tensor& x, int64_t image, const std::vector<int64_t>& begin, const std::vector<int64_t>& end) {
+  at::Tensor y = x.narrow(0, image, 1);
+  for (size_t d = 0; d < begin.size(); d++) y = y.narrow(d + 1, begin[d], end[d] - begin[d]);
+  return y;
+}
+
+// Beyond this share of non-zero outputs the dense kernels are quicker than many small ones.
+constexpr double kSparseShare = 0.3;
+
+std::vector<int64_t> spatial(const std::vector<int64_t>& shape) { return {shape.begin() + 1, shape.end() - 1}; }
+
 void conv_act(Call& c) {
   const Geometry g(c);
-  const at::Tensor x = as_channels_first(c.in(0));
   const std::optional<at::Tensor> bias = c.has(2) ? std::optional<at::Tensor>(c.in(2)) : std::nullopt;
-  at::Tensor y = channels_last(at::convolution(x, filter_to_aten(c.in(1)), bias, g.strides, g.pads, g.ones(), false, g.zeros(), 1));
+  at::Tensor y = forward(c.in(0), c.in(1), bias, g);
   if (g.activation == 1) y.relu_();
   if (g.activation == 2) at::leaky_relu_(y, 0.01);
   c.out(std::move(y));
-}
-
-std::tuple<at::Tensor, at::Tensor, at::Tensor> backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& filter,
-                                                        const Geometry& g, std::array<bool, 3> wanted) {
-  const std::vector<int64_t> bias_size{filter.size(0)};
-  return at::convolution_backward(as_channels_first(dy), x, filter, bias_size, g.strides, g.pads, g.ones(), false, g.zeros(), 1, wanted);
 }
 
 // dy, y?, filter → dx
 void conv_input_grad(Call& c) {
   const Geometry g(c);
   const auto shape = c.integers();
-  // Only the shape of x counts here: memory that is never touched costs nothing.
-  const at::Tensor x = channels_first(at::empty(shape, c.in(0).options()));
-  c.out(channels_last(std::get<0>(backward(through_activation(c, g), x, filter_to_aten(c.in(2)), g, {true, false, false}))));
+  const at::Tensor dy = through_activation(c, g);
+  const at::Tensor& filter = c.in(2);
+  const auto boxes = non_zero_boxes(dy, kSparseShare);
+  if (!boxes) return c.out(input_gradient(dy, shape, filter, g, g.pads));
+  at::Tensor dx = at::zeros(shape, dy.options());
+  const std::vector<int64_t> window(filter.sizes().begin(), filter.sizes().end() - 2);
+  for (const ImageBox& box : *boxes) {
+    const Field field(box, window, spatial(shape), g);
+    if (field.empty()) continue;
+    std::vector<int64_t> part_shape{1}, from, to;
+    for (size_t d = 0; d < window.size(); d++) {
+      part_shape.push_back(field.end[d] - field.begin[d]);
+      from.push_back(field.inner_begin[d] - field.begin[d]);
+      to.push_back(field.inner_end[d] - field.begin[d]);
+    }
+    part_shape.push_back(shape.back());
+    const at::Tensor part = input_gradient(crop(dy, box.image, box.begin, box.end).contiguous(), part_shape, filter, g, g.zeros());
+    crop(dx, box.image, field.inner_begin, field.inner_end).add_(crop(part, 0, from, to));
+  }
+  c.out(std::move(dx));
 }
 
 // dy, y?, x → dFilter, dBias
 void conv_filter_grad(Call& c) {
   const Geometry g(c);
   const auto shape = c.integers();  // [k…, in, out]
-  const at::Tensor filter = filter_to_aten(at::empty(shape, c.in(0).options()));
-  const auto grads = backward(through_activation(c, g), as_channels_first(c.in(2)), filter, g, {false, true, true});
-  c.out(filter_from_aten(std::get<1>(grads)), 0);
-  c.out(std::get<2>(grads), 1);
+  const at::Tensor dy = through_activation(c, g);
+  const at::Tensor& x = c.in(2);
+  c.out(dy.reshape({-1, dy.size(-1)}).sum(0), 1);
+  const auto boxes = non_zero_boxes(dy, kSparseShare);
+  if (!boxes) return c.out(filter_gradient(dy, x, shape, g, g.pads), 0);
+  at::Tensor sum = at::zeros(shape, dy.options());
+  const std::vector<int64_t> window(shape.begin(), shape.end() - 2);
+  for (const ImageBox& box : *boxes) {
+    const Field field(box, window, spatial(x.sizes().vec()), g);
+    if (field.empty()) continue;
+    at::Tensor seen = crop(x, box.image, field.inner_begin, field.inner_end);
+    std::vector<int64_t> margins{0, 0};  // last axis first: channels
+    for (size_t d = window.size(); d-- > 0;) {
+      margins.push_back(field.inner_begin[d] - field.begin[d]);
+      margins.push_back(field.end[d] - field.inner_end[d]);
+    }
+    seen = at::constant_pad_nd(seen, margins, 0);
+    sum.add_(filter_gradient(crop(dy, box.image, box.begin, box.end).contiguous(), seen, shape, g, g.zeros()));
+  }
+  c.out(std::move(sum), 0);
 }
 
 }  // namespace
