@@ -1,1 +1,61 @@
-export {};
+export {
+  type AugmentConfig,
+  type DetectorConfig,
+  type DetectorKind,
+  detectorKinds,
+  type ExperimentConfig,
+  type PredictionConfig,
+  type ResolvedConfig,
+  resolveConfig,
+  type TrainingConfig,
+} from './config/config.js';
+export { createAugmentation } from './config/create-augmentation.js';
+export { createDetector } from './config/create-detector.js';
+export { createOptimizer, createSchedule, predictorOptions } from './config/parts.js';
+export * from './data/index.js';
+export { type Engine, type EngineOptions, selectEngine } from './engine.js';
+export { type Evaluation, type EvaluationOptions, metricsJson, runEvaluation } from './evaluate.js';
+export {
+  type Experiment,
+  openExperiment,
+  type RunOptions,
+  type RunResult,
+  readRunConfig,
+  runTraining,
+  writePlot,
+} from './experiment.js';
+export { removeFolder, writeFileAtomic, writeFolderAtomic } from './files.js';
+export type { ChartOptions, Mark, Series } from './plot/chart.js';
+export { type CurvePoint, type PrecisionRecallCurve, plotPrecisionRecall, plotTraining } from './plot/curves.js';
+export { contrastWindow, type Window } from './plot/image.js';
+export { type MontageOptions, type OverlayOptions, plotImage, plotMontage } from './plot/overlay.js';
+export { encodePng, renderPng } from './plot/png.js';
+export { type ExportedCase, predictionsCsv, predictionsJson, writePredictions } from './predict/export.js';
+export { type Geometry, geometryOf, type PredictAllCall, type PredictedCase, predictAll } from './predict/predict-all.js';
+export {
+  type ConsolidateOptions,
+  createPredictor,
+  type PredictCall,
+  type Prediction,
+  type PredictionTimings,
+  type Predictor,
+  type PredictorOptions,
+  type Segmentation,
+} from './predict/predictor.js';
+export { describeStep, duration, type Progress, type ProgressOptions, progress } from './progress.js';
+export { Adam, type AdamOptions, adam, type Optimizer } from './train/adam.js';
+export {
+  type Checkpoint,
+  type CheckpointEntry,
+  type CheckpointState,
+  listCheckpoints,
+  readCheckpoint,
+  writeCheckpoint,
+} from './train/checkpoint.js';
+export { TrainingDivergedError } from './train/diverged.js';
+export { type CheckpointKeeper, type KeepBestOptions, keepBest } from './train/keep-best.js';
+export { type LoadDetectorsOptions, loadDetectors, loadWeights } from './train/load-detectors.js';
+export { type MetricsLog, type MetricsRecord, metricsLog, readMetricsLog } from './train/metrics-log.js';
+export { constant, cosine, poly, type Schedule } from './train/schedule.js';
+export { type BatchSource, type EpochReport, type StepEvent, type TrainOptions, type TrainRun, train } from './train/train.js';
+export type { ValidateOptions, Validation } from './train/validate.js';

@@ -1,0 +1,104 @@
+import { join } from 'node:path';
+import type { Dim, Volume } from '@mdt/core';
+import { evaluateDetections, evaluatePatients, type Metrics } from '@mdt/eval-coco';
+import type { Dataset } from './data/dataset.js';
+import { writePlot } from './experiment.js';
+import { writeFileAtomic } from './files.js';
+import { plotPrecisionRecall } from './plot/curves.js';
+import { plotImage, plotMontage } from './plot/overlay.js';
+import { writePredictions } from './predict/export.js';
+import { type PredictAllCall, type PredictedCase, predictAll } from './predict/predict-all.js';
+import type { Predictor } from './predict/predictor.js';
+
+export interface EvaluationOptions extends PredictAllCall {
+  /** Folder for predictions, metrics and plots. */
+  out: string;
+  /** Default [0.1, 0.5]. */
+  iouThresholds?: readonly number[];
+  /** Cases whose picture is drawn, the first ones. Default 4. */
+  pictures?: number;
+  /** Detections below this score are not drawn. Default 0.3. */
+  drawnFrom?: number;
+}
+
+export interface Evaluation<D extends Dim = Dim> {
+  cases: PredictedCase<D>[];
+  metrics: Metrics;
+  /** Files that were written. */
+  files: string[];
+}
+
+/**
+ * Predicts a data set and judges it: writes `predictions.json`, `predictions.csv`, `metrics.json`, a precision-recall curve and
+ * pictures of the first cases.
+ */
+export async function runEvaluation<D extends Dim>(
+  predictor: Predictor<D>,
+  dataset: Dataset<D>,
+  { out, iouThresholds = [0.1, 0.5], pictures = 4, drawnFrom = 0.3, ...call }: EvaluationOptions,
+): Promise<Evaluation<D>> {
+  const { classes, dim } = predictor;
+  const cases = await predictAll(predictor, dataset, call);
+  const metrics = evaluateDetections(cases, { classes, iouThresholds });
+  const written = await writePredictions(out, cases, { classes, dim });
+  const metricsFile = join(out, 'metrics.json');
+  await writeFileAtomic(metricsFile, `${JSON.stringify(metricsJson(cases, metrics), null, 2)}\n`);
+  const files = [written.json, written.csv, metricsFile];
+
+  const curves = classes.flatMap((name) =>
+    iouThresholds.map((threshold) => {
+      const { recall, precision } = metrics.perClass[name]!.curve(threshold);
+      const label = `${classes.length > 1 ? `${name}, ` : ''}IoU ${threshold}`;
+      const ap = metrics.perClass[name]!.apAt(threshold);
+      return { name: label, recall, precision, ...(Number.isFinite(ap) && { ap }) };
+    }),
+  );
+  await writePlot(join(out, 'precision-recall'), plotPrecisionRecall(curves, { title: `${dataset.name}: precision and recall` }));
+  files.push(join(out, 'precision-recall.png'));
+
+  for (const { id, detections, groundTruth } of cases.slice(0, pictures)) {
+    const { image } = await dataset.load(id);
+    const options = { groundTruth, detections, classes, minScore: drawnFrom, title: `${dataset.name}: ${id}` };
+    const svg = dim === 2 ? plotImage(image as Volume<2>, options) : plotMontage(image as Volume<3>, options);
+    const path = join(out, `picture-${fileName(id)}`);
+    await writePlot(path, svg);
+    files.push(`${path}.png`);
+  }
+  return { cases, metrics, files };
+}
+
+/** Object and patient level numbers as plain JSON; null where there is nothing to measure. */
+export function metricsJson(cases: readonly PredictedCase[], metrics: Metrics): unknown {
+  const plain = (value: number) => (Number.isFinite(value) ? value : null);
+  const at = (of: { apAt(threshold: number): number; arAt(threshold: number): number; ap: number; ar: number }) => ({
+    ap: plain(of.ap),
+    ar: plain(of.ar),
+    perThreshold: Object.fromEntries(
+      metrics.iouThresholds.map((t) => [String(t), { ap: plain(of.apAt(t)), ar: plain(of.arAt(t)) }]),
+    ),
+  });
+  const patients = evaluatePatients(cases, { classes: metrics.classes });
+  return {
+    cases: cases.length,
+    iouThresholds: metrics.iouThresholds,
+    ...at(metrics),
+    perClass: Object.fromEntries(
+      metrics.classes.map((name) => {
+        const objects = metrics.perClass[name]!;
+        const patient = patients.perClass[name]!;
+        return [
+          name,
+          {
+            objects: objects.numObjects,
+            detections: objects.numDetections,
+            ...at(objects),
+            patient: { auc: plain(patient.auc), ap: plain(patient.ap) },
+          },
+        ];
+      }),
+    ),
+  };
+}
+
+/** A case id as a part of a file name. */
+const fileName = (id: string): string => id.replace(/[^\w.-]+/g, '_').replace(/^\.+/, '_');

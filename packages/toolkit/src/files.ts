@@ -1,0 +1,79 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { InputError } from '@mdt/core';
+import { readInput } from './data/volume-file.js';
+
+async function sync(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function writeSynced(path: string, data: string | Uint8Array): Promise<void> {
+  const handle = await open(path, 'w');
+  try {
+    await handle.writeFile(data);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+const temporaryName = (path: string): string =>
+  join(dirname(path), `.${basename(path)}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`);
+
+/** Writes a file so that a reader sees the old content or the new one, never a part; makes the folder when it is missing. */
+export async function writeFileAtomic(path: string, data: string | Uint8Array): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  const temporary = temporaryName(path);
+  try {
+    await writeSynced(temporary, data);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  await sync(dirname(path));
+}
+
+/**
+ * Writes a folder of files in the order given, under a temporary name that becomes `path` when all is on disk. `path` must
+ * not exist.
+ */
+export async function writeFolderAtomic(
+  path: string,
+  files: Iterable<readonly [name: string, data: string | Uint8Array]>,
+): Promise<void> {
+  const temporary = temporaryName(path);
+  await mkdir(temporary, { recursive: true });
+  try {
+    for (const [name, data] of files) await writeSynced(join(temporary, name), data);
+    await sync(temporary);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true });
+    throw error;
+  }
+  await sync(dirname(path));
+}
+
+/** Takes a folder out of sight in one step, then deletes it: nobody ever sees half of it. */
+export async function removeFolder(path: string): Promise<void> {
+  const temporary = temporaryName(path);
+  await rename(path, temporary);
+  await rm(temporary, { recursive: true, force: true });
+}
+
+/** A JSON file that the user named. @throws InputError `missing-file` or `unreadable-file` */
+export async function readJson(path: string): Promise<unknown> {
+  const bytes = await readInput(path);
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (cause) {
+    throw new InputError('unreadable-file', `${path}: not JSON (${(cause as Error).message})`, { cause });
+  }
+}

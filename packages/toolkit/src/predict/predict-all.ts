@@ -1,0 +1,48 @@
+import type { Dim, Volume } from '@mdt/core';
+import type { EvaluationCase } from '@mdt/eval-coco';
+import type { Dataset } from '../data/dataset.js';
+import type { PredictionTimings, Predictor, Segmentation } from './predictor.js';
+
+/** A predicted case: what `evaluateDetections` takes, and what the exports and plots need besides. */
+export interface PredictedCase<D extends Dim = Dim> extends EvaluationCase<D> {
+  /** Size, spacing and origin of the image; not its voxels. */
+  readonly geometry: Geometry<D>;
+  readonly timings: PredictionTimings;
+  readonly segmentation?: Segmentation<D>;
+}
+
+export type Geometry<D extends Dim = Dim> = Pick<Volume<D>, 'dim' | 'size' | 'spacing' | 'origin'>;
+
+export const geometryOf = <D extends Dim>({ dim, size, spacing, origin }: Geometry<D>): Geometry<D> => ({
+  dim,
+  size,
+  spacing,
+  origin,
+});
+
+export interface PredictAllCall {
+  signal?: AbortSignal;
+  /** `done` counts forward patches of the case, `total` is how many it has. */
+  onProgress?: (progress: { id: string; case: number; cases: number; done: number; total: number }) => void;
+}
+
+/** Predicts every case of a data set, one after the other, in the order of its ids. */
+export async function predictAll<D extends Dim>(
+  predictor: Predictor<D>,
+  dataset: Dataset<D>,
+  { signal, onProgress }: PredictAllCall = {},
+): Promise<PredictedCase<D>[]> {
+  const cases: PredictedCase<D>[] = [];
+  for (const [index, id] of dataset.ids.entries()) {
+    const { image, objects } = await dataset.load(id);
+    const { detections, timings, segmentation } = await predictor.predict(image, {
+      ...(signal && { signal }),
+      ...(onProgress && {
+        onProgress: (done, total) => onProgress({ id, case: index + 1, cases: dataset.ids.length, done, total }),
+      }),
+    });
+    const predicted = { id, detections, groundTruth: objects, geometry: geometryOf(image), timings };
+    cases.push(segmentation ? { ...predicted, segmentation } : predicted);
+  }
+  return cases;
+}

@@ -1,0 +1,300 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { type Dim, InputError, rng } from '@mdt/core';
+import type { Detector, TrainBatch } from '@mdt/detectors';
+import * as tf from '@tensorflow/tfjs-core';
+import type { PatchBatch } from '../data/patches.js';
+import { adam, type Optimizer } from './adam.js';
+import { TrainingDivergedError } from './diverged.js';
+import { WeightAverage } from './ema.js';
+import type { CheckpointKeeper } from './keep-best.js';
+import { constant, type Schedule } from './schedule.js';
+import { type ValidateOptions, validator } from './validate.js';
+
+/** Where batches come from; `patches()` makes one. */
+export interface BatchSource<D extends Dim> {
+  /** Batch number `index`, from 0. */
+  batch(index: number): Promise<PatchBatch<D>>;
+}
+
+export interface StepEvent {
+  epoch: number;
+  /** Steps taken, counted from 1 over the whole run. */
+  step: number;
+  /** Steps planned for the whole run. */
+  steps: number;
+  /** `total` and the parts of the loss of this step. */
+  losses: Record<string, number>;
+  learningRate: number;
+  /** Seconds since the start. */
+  seconds: number;
+  /** Mean of the last steps. */
+  secondsPerStep: number;
+  /** Estimate of what is left, validations included. */
+  secondsLeft: number;
+}
+
+/** One epoch, when it is over. */
+export interface EpochReport {
+  /** Counted from 1. */
+  index: number;
+  step: number;
+  /** Means over the epoch: `total` and the parts. */
+  losses: Record<string, number>;
+  /** Validation metrics; empty when this epoch was not validated. */
+  metrics: Record<string, number>;
+  /** What checkpoints are ranked by; null when there was nothing to score. */
+  score: number | null;
+  learningRate: number;
+  /** Of this epoch, validation included. */
+  seconds: number;
+  /** Whether this epoch has the best score so far. */
+  best: boolean;
+  /** Epochs since the best score. */
+  stalledFor: number;
+  /** Folder of the checkpoint when this epoch was kept. */
+  checkpoint?: string;
+}
+
+export interface TrainOptions<D extends Dim> {
+  batches: BatchSource<D>;
+  stepsPerEpoch: number;
+  epochs: number;
+  /** Default: Adam with learning rate 1e-4. It stays the caller's when passed, and is not disposed. */
+  optimizer?: Optimizer;
+  /** Factor on the optimizer's learning rate over the run. Default constant. */
+  schedule?: Schedule;
+  validate?: ValidateOptions<D>;
+  checkpoints?: CheckpointKeeper;
+  /** Decay of a moving average of the weights, such as 0.99, which is then validated and stored. Default: none. */
+  ema?: number;
+  /** Seed of the weights and of what the loss draws. Default 0. */
+  seed?: string | number;
+  /**
+   * Ends the run after this time. Where a machine is too slow for all steps, the schedule runs by the clock instead of by steps.
+   */
+  timeBudgetSeconds?: number;
+  /** Stops the run after the current step. A state is on disk then, if `checkpoints` is given. */
+  signal?: AbortSignal;
+  onStep?: (event: StepEvent) => void;
+}
+
+export interface TrainRun extends AsyncIterable<EpochReport> {
+  /** Why the run ended. */
+  readonly stopReason: 'running' | 'finished' | 'time' | 'aborted' | 'left';
+}
+
+/**
+ * Trains a detector. Nothing happens until the result is iterated; each turn is one epoch. Leaving the loop ends the run and
+ * frees its tensors; the detector keeps its weights (with `ema`, the averaged ones).
+ *
+ * @throws TrainingDivergedError when a loss is not finite; that step is not applied
+ */
+export function train<D extends Dim>(detector: Detector<D>, options: TrainOptions<D>): TrainRun {
+  for (const name of ['stepsPerEpoch', 'epochs'] as const) {
+    const value = options[name];
+    if (!(Number.isInteger(value) && value >= 1)) {
+      throw new InputError('invalid-option', `train: ${name} is ${value}, expected a whole number of at least 1`);
+    }
+  }
+  const budget = options.timeBudgetSeconds;
+  if (budget !== undefined && !(budget > 0)) {
+    throw new InputError('invalid-option', `train: timeBudgetSeconds is ${budget}, expected a number above 0`);
+  }
+  const status: { stopReason: TrainRun['stopReason'] } = { stopReason: 'running' };
+  return {
+    get stopReason() {
+      return status.stopReason;
+    },
+    [Symbol.asyncIterator]: () => epochs(detector, options, status),
+  };
+}
+
+async function* epochs<D extends Dim>(
+  detector: Detector<D>,
+  options: TrainOptions<D>,
+  status: { stopReason: TrainRun['stopReason'] },
+): AsyncGenerator<EpochReport, void, undefined> {
+  const { batches, stepsPerEpoch, checkpoints, signal, schedule = constant(), seed = 0, timeBudgetSeconds } = options;
+  const random = rng(seed);
+  const steps = stepsPerEpoch * options.epochs;
+  const start = performance.now();
+  const elapsed = () => (performance.now() - start) / 1000;
+
+  detector.build(random.fork('weights'));
+  const optimizer = options.optimizer ?? adam({ learningRate: 1e-4 });
+  const baseRate = optimizer.learningRate;
+  const average = options.ema === undefined ? undefined : new WeightAverage(detector.variables, options.ema);
+  const validate = options.validate && validator(detector, options.validate);
+  const useAverage = <T>(work: () => Promise<T>): Promise<T> => (average ? average.use(work) : work());
+  await checkpoints?.begin();
+
+  const variables = detector.variables.map(({ variable }) => variable);
+  const clock = new StepClock();
+  let step = 0;
+  let bestScore = Number.NEGATIVE_INFINITY;
+  let bestEpoch = 0;
+  let validationSeconds = 0;
+  let next = prefetch(batches, 0);
+  try {
+    for (let epoch = 1; epoch <= options.epochs; epoch++) {
+      const epochStart = elapsed();
+      const sums: Record<string, number> = {};
+      let taken = 0;
+      while (taken < stepsPerEpoch) {
+        if (signal?.aborted) {
+          status.stopReason = 'aborted';
+          break;
+        }
+        if (timeBudgetSeconds !== undefined && taken > 0 && elapsed() + validationSeconds >= timeBudgetSeconds) {
+          status.stopReason = 'time';
+          break;
+        }
+        const stepStart = performance.now();
+        const batch = await next;
+        const byTime = timeBudgetSeconds === undefined ? 0 : elapsed() / timeBudgetSeconds;
+        optimizer.learningRate = baseRate * schedule(Math.max(step / steps, byTime));
+        const gradients = gradientsOf(detector, batch, variables, random.fork(`step ${step}`));
+        try {
+          // The engine works on the step while the next batch is cut and augmented here.
+          next = prefetch(batches, step + 1, step + 1 < steps);
+          const losses = await gradients.losses();
+          step += 1;
+          if (!Object.values(losses).every(Number.isFinite)) throw new TrainingDivergedError(step, epoch, losses);
+          optimizer.applyGradients(gradients.byVariable);
+          average?.update();
+          taken += 1;
+          for (const [name, value] of Object.entries(losses)) sums[name] = (sums[name] ?? 0) + value;
+          clock.add((performance.now() - stepStart) / 1000);
+          const left = (steps - step) * clock.mean + (options.epochs - epoch + 1) * validationSeconds;
+          options.onStep?.({
+            epoch,
+            step,
+            steps,
+            losses,
+            learningRate: optimizer.learningRate,
+            seconds: elapsed(),
+            secondsPerStep: clock.mean,
+            secondsLeft: Math.max(0, Math.min(left, (timeBudgetSeconds ?? Number.POSITIVE_INFINITY) - elapsed())),
+          });
+        } finally {
+          gradients.dispose();
+        }
+        await turn(); // signals and timers get their turn between steps
+      }
+      const losses = Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / taken]));
+      if (status.stopReason === 'aborted') {
+        if (checkpoints && checkpoints.entries.length === 0) {
+          const weights = await useAverage(() => detector.weights());
+          await checkpoints.save({ weights, state: { epoch, step, score: null, metrics: {}, losses } });
+        }
+        return;
+      }
+
+      const last = epoch === options.epochs || status.stopReason === 'time';
+      const due = validate && (last || epoch % (options.validate?.every ?? 1) === 0);
+      const report: EpochReport = await useAverage(async () => {
+        const validationStart = elapsed();
+        const { score, metrics } = due ? await validate(signal) : { score: null, metrics: {} };
+        if (due) validationSeconds = elapsed() - validationStart;
+        const best = score !== null && score > bestScore;
+        if (best) {
+          bestScore = score;
+          bestEpoch = epoch;
+        }
+        const keep = checkpoints !== undefined && (due || last || !validate) && checkpoints.wants(score);
+        const state = { epoch, step, score, metrics, losses };
+        const checkpoint = keep ? await checkpoints.save({ weights: await detector.weights(), state }) : undefined;
+        const stalledFor = bestEpoch > 0 ? epoch - bestEpoch : 0;
+        const seconds = elapsed() - epochStart;
+        const done = {
+          index: epoch,
+          step,
+          losses,
+          metrics,
+          score,
+          learningRate: optimizer.learningRate,
+          seconds,
+          best,
+          stalledFor,
+        };
+        return checkpoint === undefined ? done : { ...done, checkpoint };
+      });
+      if (last && status.stopReason === 'running') status.stopReason = 'finished';
+      yield report;
+      if (last) return;
+    }
+  } finally {
+    if (status.stopReason === 'running') status.stopReason = 'left';
+    optimizer.learningRate = baseRate;
+    average?.settle();
+    if (!options.optimizer) optimizer.dispose();
+  }
+}
+
+interface StepGradients {
+  byVariable: Record<string, tf.Tensor>;
+  losses(): Promise<Record<string, number>>;
+  dispose(): void;
+}
+
+function gradientsOf<D extends Dim>(
+  detector: Detector<D>,
+  batch: PatchBatch<D>,
+  variables: tf.Variable[],
+  random: ReturnType<typeof rng>,
+): StepGradients {
+  let names: string[] = [];
+  let values: tf.Tensor | undefined;
+  const grads = tf.tidy(() => {
+    const { value, grads: byName } = tf.variableGrads(() => {
+      const { total, parts } = detector.loss(tensorsOf(batch), random);
+      names = ['total', ...Object.keys(parts)];
+      values = tf.keep(tf.stack([total, ...Object.values(parts)])); // one read for all of them
+      return total;
+    }, variables);
+    value.dispose();
+    return byName;
+  });
+  return {
+    byVariable: grads,
+    async losses() {
+      const numbers = await values!.data();
+      return Object.fromEntries(names.map((name, i) => [name, numbers[i]!]));
+    },
+    dispose() {
+      values?.dispose();
+      tf.dispose(grads);
+    },
+  };
+}
+
+function tensorsOf<D extends Dim>(batch: PatchBatch<D>): TrainBatch<D> {
+  const shape = [batch.batchSize, ...batch.patchSize];
+  return {
+    images: tf.tensor(batch.images, [...shape, batch.channels], 'float32'),
+    targets: batch.targets,
+    segmentation: tf.tensor(batch.segmentation, shape, 'int32'),
+  };
+}
+
+/** Starts the work on a batch; an error surfaces where the batch is awaited. */
+function prefetch<D extends Dim>(batches: BatchSource<D>, index: number, wanted = true): Promise<PatchBatch<D>> {
+  const batch = wanted ? batches.batch(index) : new Promise<never>(() => {});
+  batch.catch(() => {});
+  return batch;
+}
+
+/** Mean seconds of the last 20 steps; the first step, which warms the engine up, counts only while it is alone. */
+class StepClock {
+  readonly #recent: number[] = [];
+  #count = 0;
+  add(seconds: number): void {
+    if (this.#count === 1) this.#recent.length = 0;
+    this.#count += 1;
+    this.#recent.push(seconds);
+    if (this.#recent.length > 20) this.#recent.shift();
+  }
+  get mean(): number {
+    return this.#recent.length === 0 ? 0 : this.#recent.reduce((a, b) => a + b, 0) / this.#recent.length;
+  }
+}
