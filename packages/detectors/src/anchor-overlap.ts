@@ -11,15 +11,19 @@ export function anchorFamilies(grid: AnchorGrid): AnchorFamily[] {
   return grid.levels.flatMap((level) => level.shapes.map((_, shape) => ({ level, shape })));
 }
 
-/** The highest IoU that a box of this size can have with the family: both sizes' ratio, were one inside the other. */
+/** The highest IoU that a box of this size can have with the family: their IoU with a corner in common. */
 export function overlapBound({ level, shape }: AnchorFamily, box: ArrayLike<number>, offset: number): number {
   const sides = level.shapes[shape]!;
-  let bound = 1;
+  let shared = 1;
+  let boxSize = 1;
+  let anchorSize = 1;
   for (let d = 0; d < sides.length; d++) {
     const side = box[offset + sides.length + d]! - box[offset + d]!;
-    bound *= Math.min(side, sides[d]!) / Math.max(side, sides[d]!);
+    shared *= Math.min(side, sides[d]!);
+    boxSize *= side;
+    anchorSize *= sides[d]!;
   }
-  return bound;
+  return shared / (boxSize + anchorSize - shared);
 }
 
 interface AxisOverlap {

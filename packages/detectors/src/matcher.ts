@@ -95,7 +95,7 @@ function measure(grid: AnchorGrid, boxes: ArrayLike<number>, count: number, igno
     const bounds = families.map((family) => ({ family, bound: overlapBound(family, boxes, offset) }));
     bounds.sort((a, b) => b.bound - a.bound);
     for (const { family, bound } of bounds) {
-      if (bound < ignoreBelow && bound < highest) break;
+      if (bound * (1 + 1e-9) < Math.min(ignoreBelow, highest)) break;
       visitOverlaps(grid, family, boxes, offset, visit);
     }
     bestAnchor[target] = Math.max(0, anchorOfHighest);

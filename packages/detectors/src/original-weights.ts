@@ -73,6 +73,28 @@ function originalPlaces(name: string, shape: readonly number[], dim: number): { 
 }
 
 /**
+ * The values of one of our weights out of the original's tensor.
+ *
+ * @throws InputError `invalid-checkpoint` when the tensor has another shape
+ */
+export function fromOriginalLayout(
+  name: string,
+  shape: readonly number[],
+  theirs: SafeTensor,
+  dim: number,
+): Float32Array<ArrayBuffer> {
+  const original = originalPlaces(name, shape, dim);
+  if (theirs.shape.join() !== original.shape.join()) {
+    throw new InputError(
+      'invalid-checkpoint',
+      `'${name}': the original's tensor has the shape ${theirs.shape.join('x')}, expected ${original.shape.join('x')}`,
+    );
+  }
+  const values = toFloat32(theirs);
+  return Float32Array.from(original.places, (place) => values[place]!);
+}
+
+/**
  * Weights of the Python toolkit's `retina_net` or `retina_unet` under our names and in our layout, for `setWeights`.
  * Parameters that it makes but never uses (`P1_conv2`; `P1_conv1` without stride 1) are left out.
  *
@@ -88,15 +110,8 @@ export async function fromOriginalWeights(
   for (const [name, own] of await detector.weights()) {
     const theirName = originalName(name, hasNorm);
     const theirs = tensors.get(theirName);
-    const { shape, places } = originalPlaces(name, own.shape, detector.dim);
-    if (theirs?.shape.join() !== shape.join()) {
-      throw new InputError(
-        'invalid-checkpoint',
-        `${detector.kind}: '${theirName}' has the shape ${theirs?.shape.join('x') ?? '(missing)'}, expected ${shape.join('x')}`,
-      );
-    }
-    const values = toFloat32(theirs!);
-    converted.set(name, { dtype: 'F32', shape: own.shape, data: Float32Array.from(places, (place) => values[place]!) });
+    if (!theirs) throw new InputError('invalid-checkpoint', `${detector.kind}: the weights lack '${theirName}'`);
+    converted.set(name, { dtype: 'F32', shape: own.shape, data: fromOriginalLayout(name, own.shape, theirs, detector.dim) });
   }
   return converted;
 }

@@ -124,7 +124,8 @@ async function finish<D extends Dim>(all: Detections<D>, { nms, legacy = false }
     extent: legacy ? 'inclusive' : 'half-open',
     maxBoxes: nms.maxPerImage,
   });
-  return dropEmpty(selectDetections(found, kept));
+  const { dim, boxes, scores, labels } = dropEmpty(selectDetections(found, kept));
+  return { dim, boxes: Float32Array.from(boxes), scores: Float32Array.from(scores), labels };
 }
 
 /** Without the boxes that have no size or are not numbers. */
