@@ -9,8 +9,8 @@ export const threads = 2;
 /** One side of a comparison: ours, or a peer. */
 export interface Contestant {
   name: string;
-  /** One repetition; gives its seconds, start-up and transport not counted. */
-  run(): Promise<{ seconds: number }>;
+  /** One repetition; gives its seconds, start-up and transport not counted, and in words what came out, to compare by eye. */
+  run(): Promise<{ seconds: number; outcome?: string }>;
   /** The most memory its process ever held, where it has a process of its own. */
   peakBytes?(): Promise<number>;
   /** Lines to print under the table, asked for after the last repetition. */
@@ -69,9 +69,10 @@ async function runCase({ name, ours, peers }: Case, { repeat, warmUp }: { repeat
     const times = contestants.map((): number[] => []);
     for (let i = -warmUp; i < repeat; i++) {
       for (const [c, contestant] of contestants.entries()) {
-        const { seconds } = await contestant.run();
+        const { seconds, outcome } = await contestant.run();
         if (i >= 0) times[c]!.push(seconds);
-        process.stderr.write(`  ${name}: ${contestant.name} ${i < 0 ? 'warm-up' : `${i + 1}/${repeat}`} ${duration(seconds)}\n`);
+        const turn = i < 0 ? 'warm-up' : `${i + 1}/${repeat}`;
+        process.stderr.write(`  ${name}: ${contestant.name} ${turn} ${duration(seconds)}${outcome ? `, ${outcome}` : ''}\n`);
       }
     }
     const memory = await Promise.all(contestants.map((contestant) => contestant.peakBytes?.()));

@@ -9,6 +9,8 @@ export type Request = { do: 'prepare'; case: unknown } | { do: 'run' | 'memory' 
 export interface Answer {
   error?: string;
   seconds?: number;
+  /** What a run gave, in words. */
+  outcome?: string;
   bytes?: number;
   notes?: string[];
 }
@@ -49,7 +51,10 @@ export async function startProcess(
   }
   return {
     name,
-    run: async () => ({ seconds: (await ask({ do: 'run' })).seconds! }),
+    run: async () => {
+      const { seconds, outcome } = await ask({ do: 'run' });
+      return { seconds: seconds!, ...(outcome === undefined ? {} : { outcome }) };
+    },
     peakBytes: async () => (await ask({ do: 'memory' })).bytes!,
     ask,
     close,

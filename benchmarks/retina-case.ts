@@ -13,9 +13,14 @@ export interface RetinaCase {
   threads: number;
   /** Path of a safetensors file: `images` [b, ...patchSize, 1], `boxes.B`, `labels.B`, `segmentation` [b, ...patchSize]. */
   batch: string;
+  /** Path of a safetensors file that ours writes before its first run: its weights by the original's names, for the peers. */
+  weights: string;
 }
 
 const objectsPerImage = 2;
+
+/** A path in the folder that the contestants share. */
+export const sharedPath = (name: string): string => fileURLToPath(new URL(`../.mdt/benchmarks/${name}`, import.meta.url));
 
 /**
  * Writes one batch of noise with bright cuboids, which every contestant reads: `objectsPerImage` objects an image, an extent of
@@ -52,7 +57,7 @@ export function writeBatch({ patchSize, batchSize }: Pick<RetinaCase, 'patchSize
   }
   tensors.push(['images', { dtype: 'F32', shape: [batchSize, ...patchSize, 1], data: images }]);
   tensors.push(['segmentation', { dtype: 'I32', shape: [batchSize, ...patchSize], data: segmentation }]);
-  const path = fileURLToPath(new URL(`../.mdt/benchmarks/batch-${patchSize.join('x')}.safetensors`, import.meta.url));
+  const path = sharedPath(`batch-${patchSize.join('x')}.safetensors`);
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, writeSafetensors(tensors));
   return path;

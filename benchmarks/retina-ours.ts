@@ -1,7 +1,7 @@
 // Our side of benchmarks/retina.ts: a training step or an inference of the Retina U-Net on backend 'torch'.
-import { readFileSync } from 'node:fs';
-import { type Dim, type GroundTruth, readSafetensors, rng } from '@mdt/core';
-import { type Detector, RetinaUNet2D, RetinaUNet3D } from '@mdt/detectors';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { type Dim, type GroundTruth, readSafetensors, rng, type SafeTensor, toFloat32, writeSafetensors } from '@mdt/core';
+import { type Detector, hardNegatives, originalName, RetinaUNet2D, RetinaUNet3D, toOriginalLayout } from '@mdt/detectors';
 import { profile, useTorch } from '@mdt/tfjs-torch';
 import { adam } from '@mdt/toolkit';
 import * as tf from '@tensorflow/tfjs-core';
@@ -9,16 +9,20 @@ import type { RetinaCase } from './retina-case.js';
 import { serve, type Work } from './serve.js';
 
 const classes = ['benign', 'malignant'];
+const toySampler = hardNegatives({ anchorsPerImage: 2, poolSize: 20, legacy: true });
 
 await serve(async (aCase: RetinaCase): Promise<Work> => {
   await useTorch({ threads: aCase.threads });
-  const [z, y, x] = aCase.patchSize.length === 3 ? aCase.patchSize : [1, ...aCase.patchSize];
-  return aCase.dim === 3
-    ? workOn(new RetinaUNet3D({ classes, patchSize: [z!, y!, x!] }), 3, aCase)
-    : workOn(new RetinaUNet2D({ classes, patchSize: [y!, x!] }), 2, aCase);
+  const { dim, patchSize } = aCase;
+  const [first, second, third] = patchSize as [number, number, number];
+  // `legacy`: the original's arithmetic, so that first losses can be compared; its toy experiment takes fewer anchors.
+  return dim === 3
+    ? workOn(new RetinaUNet3D({ classes, patchSize: [first, second, third], legacy: true }), 3, aCase)
+    : workOn(new RetinaUNet2D({ classes, patchSize: [first, second], legacy: true, sampler: toySampler }), 2, aCase);
 });
 
-function workOn<D extends Dim>(detector: Detector<D>, dim: D, { batch: path, direction, patchSize }: RetinaCase): Work {
+async function workOn<D extends Dim>(detector: Detector<D>, dim: D, aCase: RetinaCase): Promise<Work> {
+  const { batch: path, direction, patchSize } = aCase;
   const { tensors } = readSafetensors(readFileSync(path), path);
   const read = (name: string) => tensors.get(name)!;
   const images = tf.tensor(read('images').data as Float32Array, [...read('images').shape], 'float32');
@@ -30,29 +34,42 @@ function workOn<D extends Dim>(detector: Detector<D>, dim: D, { batch: path, dir
   const segmentation = tf.tensor(read('segmentation').data as Int32Array, [...read('segmentation').shape], 'int32');
   const random = rng(0);
   detector.build(random);
+  await shareWeights(detector, aCase.weights);
   const optimizer = adam({ learningRate: 1e-4 });
 
   const step = async () => {
     const { value, grads } = tf.variableGrads(() => detector.loss({ images, targets, segmentation }, random).total);
     optimizer.applyGradients(grads);
-    await value.data();
+    const [loss] = await value.data();
     tf.dispose([value, ...Object.values(grads)]);
+    return `loss ${loss!.toFixed(4)}`;
   };
   const infer = async () => {
-    const { segmentation: probabilities } = await detector.detect(images);
+    const { detections, segmentation: probabilities } = await detector.detect(images);
     const labels = tf.argMax(probabilities!, -1);
     await labels.data();
     tf.dispose([probabilities!, labels]);
+    return `${detections.reduce((sum, { scores }) => sum + scores.length, 0)} detections`;
   };
   profile(); // forgets what building took
   let runs = 0;
   return {
     run: async () => {
       runs += 1;
-      await (direction === 'step' ? step() : infer());
+      return direction === 'step' ? step() : infer();
     },
     notes: () => profileLines(`${dim}D ${direction}, patch ${patchSize.join('x')}`, runs),
   };
+}
+
+/** Writes the detector's weights for the peers, by the original's names and in its layout. */
+async function shareWeights(detector: Detector, path: string): Promise<void> {
+  const theirs: [string, SafeTensor][] = [];
+  for (const [name, tensor] of await detector.weights()) {
+    const { shape, data } = toOriginalLayout(name, { shape: tensor.shape, data: toFloat32(tensor) }, detector.dim);
+    theirs.push([originalName(name, false), { dtype: 'F32', shape, data }]);
+  }
+  writeFileSync(path, writeSafetensors(theirs));
 }
 
 /** The kernels that took longest, seconds a repetition; the warm-up counts as one. */

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import torch
 from load_original import build, config, load
-from plain_torch import read_batch
+from plain_torch import load_weights, read_batch
 from serve import serve
 
 source = None
@@ -24,6 +24,7 @@ def prepare(case):
     torch.manual_seed(0)
     np.random.seed(0)
     net = build(source, settings)
+    load_weights(net, case["weights"])
     batch = {
         "data": images,
         "seg": segmentation[:, None].astype(np.uint8),
@@ -37,7 +38,8 @@ def prepare(case):
 
         def infer():
             with torch.no_grad():
-                return len(net.test_forward(batch)["boxes"])
+                boxes = net.test_forward(batch)["boxes"]
+            return f"{sum(map(len, boxes))} detections"
 
         return infer
     net.train()
@@ -48,7 +50,7 @@ def prepare(case):
         optimizer.zero_grad()
         results["torch_loss"].backward()
         optimizer.step()
-        return float(results["torch_loss"].detach())
+        return f"loss {results['torch_loss'].item():.4f}"
 
     return step
 

@@ -24,6 +24,14 @@ def read_batch(path):
     return np.ascontiguousarray(images.transpose(to_original)), boxes, labels, np.ascontiguousarray(segmentation > 0)
 
 
+def load_weights(net, path):
+    """The weights that ours starts from, by the original's names, so that first losses can be compared."""
+    missing, unexpected = net.load_state_dict({k: torch.from_numpy(v) for k, v in read(path).items()}, strict=False)
+    unused = [name for name in missing if "P1_conv2" not in name]  # the original makes it and never uses it
+    if unused or unexpected:
+        raise ValueError(f"{path}: missing {unused}, left over {unexpected}")
+
+
 def prepare(case):
     from retina_unet import Config, RetinaUNet, for_2d
 
@@ -32,11 +40,12 @@ def prepare(case):
     np.random.seed(0)
     patch = case["patchSize"]
     net = RetinaUNet(for_2d(patch=tuple(patch)) if case["dim"] == 2 else Config(patch=(patch[1], patch[2], patch[0])))
+    load_weights(net, case["weights"])
     images, boxes, labels, segmentation = read_batch(case["batch"])
     images, segmentation = torch.from_numpy(images), torch.from_numpy(segmentation)
     if case["direction"] == "inference":
         net.eval()
-        return lambda: len(net.predict(images)[0])
+        return lambda: f"{len(net.predict(images)[0])} detections"
     optimizer = torch.optim.Adam(net.parameters(), 1e-4)
 
     def step():
@@ -44,7 +53,7 @@ def prepare(case):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        return loss.item()
+        return f"loss {loss.item():.4f}"
 
     return step
 

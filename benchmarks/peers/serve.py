@@ -13,7 +13,7 @@ def peak_bytes():
 
 
 def serve(prepare):
-    """`prepare(case)` gives a function without arguments; every `run` request times one call of it.
+    """`prepare(case)` gives a function without arguments; every `run` request times one call of it, which says what came out.
 
     Anything that libraries print goes to stderr, so that stdout carries answers only.
     """
@@ -28,8 +28,8 @@ def serve(prepare):
                 answer = {}
             elif request["do"] == "run":
                 started = time.perf_counter()
-                value = run()
-                answer = {"seconds": time.perf_counter() - started, "value": value}
+                outcome = run()
+                answer = {"seconds": time.perf_counter() - started, "outcome": outcome}
             elif request["do"] == "memory":
                 answer = {"bytes": peak_bytes()}
             else:
