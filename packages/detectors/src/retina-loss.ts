@@ -4,7 +4,7 @@ import { type AnchorGrid, anchorBoxes, legacyRank, levelOf } from './anchors.js'
 import type { BoxCoder } from './box-coder.js';
 import { gatherRows } from './gather-rows.js';
 import { crossEntropy, smoothL1 } from './losses.js';
-import type { Matcher } from './matcher.js';
+import type { Matcher, Matching } from './matcher.js';
 import type { Sampler } from './sampler.js';
 
 export interface RetinaLossOptions<D extends Dim = Dim> {
@@ -32,6 +32,12 @@ interface ChosenRows {
 
 const noRows = (): ChosenRows => ({ rows: [], values: [], weights: [] });
 
+function push({ rows, values, weights }: ChosenRows, row: number, value: ArrayLike<number>, weight: number): void {
+  rows.push(row);
+  values.push(...Array.from(value));
+  weights.push(weight);
+}
+
 /**
  * Class and box loss of one-stage detectors. Only the sampled anchors' rows are fetched from the heads' outputs; matching and
  * sampling happen on plain arrays, and a level without such rows costs no backward pass.
@@ -48,11 +54,19 @@ export function retinaLosses<D extends Dim>(
 ): RetinaLosses {
   const { grid } = options;
   for (const [image, target] of targets.entries()) checkTarget(target, image, options);
+  const matchings = targets.map((target) => options.matcher.match(grid, target)); // while the engine is still at the forward pass
   const values = logits.map((level) => level.dataSync() as Float32Array);
   const classRows = grid.levels.map(noRows);
   const boxRows = grid.levels.map(noRows);
   targets.forEach((target, image) => {
-    chooseRows(target, image, targets.length, values, options, random.fork(image), classRows, boxRows);
+    const hardness = foregroundShare(grid, values, image, options.classes.length + 1);
+    for (const chosen of chooseAnchors(target, matchings[image]!, hardness, options, random.fork(image))) {
+      const level = levelOf(grid, chosen.anchor);
+      const l = grid.levels.indexOf(level);
+      const row = image * level.length + chosen.anchor - level.offset;
+      push(classRows[l]!, row, [chosen.classIndex], chosen.weight / (2 * targets.length));
+      if (chosen.goal) push(boxRows[l]!, row, chosen.goal, chosen.weight / (chosen.goal.length * targets.length));
+    }
   });
   const picked = (maps: readonly tf.Tensor2D[], chosen: readonly ChosenRows[]) => {
     const parts = maps.flatMap((map, l) => (chosen[l]!.rows.length ? [gatherRows(map, Int32Array.from(chosen[l]!.rows))] : []));
@@ -88,40 +102,34 @@ function checkTarget<D extends Dim>(target: GroundTruth<D>, image: number, { gri
   }
 }
 
-function chooseRows<D extends Dim>(
+interface ChosenAnchor {
+  anchor: number;
+  /** 0 background, else 1 + label. */
+  classIndex: number;
+  /** Its share in the mean over the image's positives, or over its negatives. */
+  weight: number;
+  /** Of a positive: the deltas it should predict. */
+  goal?: Float64Array;
+}
+
+function chooseAnchors<D extends Dim>(
   target: GroundTruth<D>,
-  image: number,
-  batchSize: number,
-  logits: readonly Float32Array[],
-  { grid, matcher, sampler, boxCoder, classes, legacy }: RetinaLossOptions<D>,
+  matching: Matching,
+  hardness: Float64Array,
+  { grid, sampler, boxCoder, legacy }: RetinaLossOptions<D>,
   random: Random,
-  classRows: ChosenRows[],
-  boxRows: ChosenRows[],
-): void {
-  const matching = matcher.match(grid, target);
+): ChosenAnchor[] {
   const rank = legacy ? (anchor: number) => legacyRank(grid, anchor) : undefined;
-  const hardness = foregroundShare(grid, logits, image, classes.length + 1);
   const { positives, negatives } = sampler.sample(matching, hardness, random, rank);
-  const place = (rows: ChosenRows[], anchor: number, value: readonly number[], weight: number) => {
-    const level = levelOf(grid, anchor);
-    const chosen = rows[grid.levels.indexOf(level)]!;
-    chosen.rows.push(image * level.length + anchor - level.offset);
-    chosen.values.push(...value);
-    chosen.weights.push(weight);
-  };
-  const share = (count: number) => 1 / (count * batchSize);
-  const anchors = positives.map((i) => matching.positives[i]!);
   const width = 2 * grid.dim;
-  const objects = Float64Array.from({ length: anchors.length * width }, (_, k) => {
-    const object = matching.targets[positives[Math.floor(k / width)]!]!;
-    return target.boxes[object * width + (k % width)]!;
+  const chosen = Array.from(positives, (place): ChosenAnchor => {
+    const anchor = matching.positives[place]!;
+    const object = matching.targets[place]! * width;
+    const goal = boxCoder.encode(target.boxes.subarray(object, object + width), anchorBoxes(grid, [anchor]));
+    return { anchor, classIndex: matching.labels[place]! + 1, weight: 1 / positives.length, goal };
   });
-  const goals = boxCoder.encode(objects, anchorBoxes(grid, anchors));
-  anchors.forEach((anchor, i) => {
-    place(classRows, anchor, [matching.labels[positives[i]!]! + 1], 0.5 * share(anchors.length));
-    place(boxRows, anchor, Array.from(goals.subarray(i * width, (i + 1) * width)), share(anchors.length * width));
-  });
-  for (const anchor of negatives) place(classRows, anchor, [0], 0.5 * share(negatives.length));
+  for (const anchor of negatives) chosen.push({ anchor, classIndex: 0, weight: 1 / negatives.length });
+  return chosen;
 }
 
 /** Per anchor of an image: the highest probability of a foreground class. */
