@@ -126,10 +126,12 @@ async function buildAddon(name, { sources, extra = [], instead }, say) {
   return 'built';
 }
 
-async function fetchData(names, say) {
-  const { code, output } = await run(process.execPath, [at('scripts/data.mjs'), ...names], { onLine: say });
-  if (code !== 0) throw new SetupError(`The data sets ${names.join(', ')} could not be fetched:\n${tail(output)}`);
-  return 'ready';
+async function provideData(names, say) {
+  const { fetchData } = await import('./data.mjs');
+  const changed = await fetchData(names, { log: say }).catch((error) => {
+    throw new SetupError(`The data sets ${names.join(', ')} are not there: ${error.message}.`);
+  });
+  return changed ? 'ready' : 'unchanged';
 }
 
 async function setUp({ data, withLibtorch }) {
@@ -153,7 +155,7 @@ async function setUp({ data, withLibtorch }) {
     const { built, count } = await buildPackages();
     return built.length === 0 ? 'unchanged' : `built ${built.length} of ${count} (${built.join(', ')})`;
   });
-  if (data.length > 0) await step(`data sets ${data.join(', ')}`, (say) => fetchData(data, say));
+  if (data.length > 0) await step(`data sets ${data.join(', ')}`, (say) => provideData(data, say));
 }
 
 function options() {
