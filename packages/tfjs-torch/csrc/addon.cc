@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "allocator.h"
 #include "call.h"
 #include "executor.h"
 
@@ -312,6 +313,7 @@ void cleanup(void* hint) {
 }
 
 napi_value Init(napi_env env, napi_value exports) {
+  mdt::install_allocator();
   auto* data = new EnvData();
   const auto finalize = [](napi_env, void* pointer, void*) { delete static_cast<EnvData*>(pointer); };
   if (napi_set_instance_data(env, data, finalize, nullptr) != napi_ok || napi_add_env_cleanup_hook(env, cleanup, data) != napi_ok) {

@@ -37,7 +37,7 @@ if (!has('python3')) fail('python3 is missing; on Debian: apt-get install python
 const require = createRequire(import.meta.url);
 const gyp = join(dirname(require.resolve('node-gyp/package.json')), 'bin/node-gyp.js');
 const headers = nodeHeaders();
-const args = [gyp, 'rebuild', '--release', '-j', String(availableParallelism())];
+const args = [gyp, 'configure', 'build', '--release', '-j', String(availableParallelism())];
 const env = { ...process.env };
 if (headers.nodedir) {
   args.push(`--nodedir=${headers.nodedir}`);

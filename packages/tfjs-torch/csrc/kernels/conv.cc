@@ -1,5 +1,6 @@
-// Convolutions, channels last.
+// Convolutions, channels last: our direct kernels where they are quicker, ATen's (oneDNN's) elsewhere.
 #include "../call.h"
+#include "../direct_conv.h"
 #include "../sparse_boxes.h"
 
 namespace mdt {
@@ -11,8 +12,6 @@ at::Tensor filter_to_aten(const at::Tensor& filter) {
 }
 
 at::Tensor filter_from_aten(const at::Tensor& filter) { return filter.movedim({0, 1}, {-1, -2}).contiguous(); }
-
-at::Tensor as_channels_first(const at::Tensor& x) { return channels_first(x.contiguous()); }
 
 struct Geometry {
   std::vector<int64_t> strides, pads;
@@ -29,29 +28,77 @@ at::Tensor through_activation(Call& c, const Geometry& g) {
   return dy;
 }
 
+// The layer as direct_conv.h describes it; the y, x axes of a 1×1 convolution become one, which makes long rows.
+direct::Shape direct_shape(c10::IntArrayRef in, c10::IntArrayRef out, c10::IntArrayRef filter, const Geometry& g, const std::vector<int64_t>& pads) {
+  const size_t dims = g.strides.size();
+  direct::Shape s{in[0], in.back(), out.back(), {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}};
+  bool pointwise = true;
+  for (size_t d = 0; d < dims; d++) {
+    const size_t axis = d + 3 - dims;
+    s.in[axis] = in[d + 1];
+    s.out[axis] = out[d + 1];
+    s.window[axis] = filter[d];
+    s.strides[axis] = g.strides[d];
+    s.pads[axis] = pads[d];
+    pointwise = pointwise && filter[d] == 1 && g.strides[d] == 1 && pads[d] == 0;
+  }
+  if (pointwise && s.in[2] < 64) {
+    s.in = {s.in[0], 1, s.in[1] * s.in[2]};
+    s.out = s.in;
+  }
+  return s;
+}
+
+constexpr float kSlopes[] = {1.0f, 0.0f, 0.01f};  // by activation
+
 // x [n, …, in], filter [k…, in, out] → [n, …, out]
-at::Tensor forward(const at::Tensor& x, const at::Tensor& filter, const std::optional<at::Tensor>& bias, const Geometry& g) {
-  return channels_last(at::convolution(as_channels_first(x), filter_to_aten(filter), bias, g.strides, g.pads, g.ones(), false, g.zeros(), 1));
+at::Tensor forward(const at::Tensor& input, const at::Tensor& filter, const std::optional<at::Tensor>& bias, const Geometry& g,
+                   const std::vector<int64_t>& shape) {
+  const at::Tensor x = input.contiguous();
+  const direct::Shape s = direct_shape(x.sizes(), shape, filter.sizes(), g, g.pads);
+  if (direct::suits(s)) {
+    at::Tensor y = at::empty(shape, x.options());
+    const at::Tensor weights = filter.contiguous();
+    direct::forward(s, x.const_data_ptr<float>(), weights.const_data_ptr<float>(), bias ? bias->const_data_ptr<float>() : nullptr, kSlopes[g.activation], y.mutable_data_ptr<float>());
+    return y;
+  }
+  at::Tensor y = channels_last(at::convolution(channels_first(x), filter_to_aten(filter), bias, g.strides, g.pads, g.ones(), false, g.zeros(), 1));
+  if (g.activation == 1) y.relu_();
+  if (g.activation == 2) at::leaky_relu_(y, 0.01);
+  return y;
 }
 
 // dy, x: channels last; filter [out, in, k…]
 std::tuple<at::Tensor, at::Tensor, at::Tensor> backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& filter,
                                                         const Geometry& g, const std::vector<int64_t>& pads, std::array<bool, 3> wanted) {
   const std::vector<int64_t> bias_size{filter.size(0)};
-  return at::convolution_backward(as_channels_first(dy), channels_first(x), filter, bias_size, g.strides, pads, g.ones(), false, g.zeros(), 1, wanted);
+  return at::convolution_backward(channels_first(dy), channels_first(x), filter, bias_size, g.strides, pads, g.ones(), false, g.zeros(), 1, wanted);
 }
 
-at::Tensor input_gradient(const at::Tensor& dy, const std::vector<int64_t>& shape, const at::Tensor& filter, const Geometry& g,
+at::Tensor input_gradient(const at::Tensor& gradient, const std::vector<int64_t>& shape, const at::Tensor& filter, const Geometry& g,
                           const std::vector<int64_t>& pads) {
-  // Only the shape of x counts here: memory that is never touched costs nothing.
-  const at::Tensor x = at::empty(shape, dy.options());
-  return channels_last(std::get<0>(backward(dy, x, filter_to_aten(filter), g, pads, {true, false, false})));
+  const at::Tensor dy = gradient.contiguous();
+  const at::Tensor dx = at::empty(shape, dy.options());
+  const direct::Shape s = direct_shape(shape, dy.sizes(), filter.sizes(), g, pads);
+  if (direct::suits(s)) {
+    const at::Tensor weights = filter.contiguous();
+    direct::input_gradient(s, dy.const_data_ptr<float>(), weights.const_data_ptr<float>(), dx.mutable_data_ptr<float>());
+    return dx;
+  }
+  // ATen asks for x, but only its shape counts here.
+  return channels_last(std::get<0>(backward(dy, dx, filter_to_aten(filter), g, pads, {true, false, false})));
 }
 
-at::Tensor filter_gradient(const at::Tensor& dy, const at::Tensor& x, const std::vector<int64_t>& shape, const Geometry& g,
+at::Tensor filter_gradient(const at::Tensor& gradient, const at::Tensor& input, const std::vector<int64_t>& shape, const Geometry& g,
                            const std::vector<int64_t>& pads) {
-  const at::Tensor filter = filter_to_aten(at::empty(shape, dy.options()));
-  return filter_from_aten(std::get<1>(backward(dy, x.contiguous(), filter, g, pads, {false, true, false})));
+  const at::Tensor dy = gradient.contiguous(), x = input.contiguous();
+  at::Tensor filter = at::empty(shape, dy.options());
+  const direct::Shape s = direct_shape(x.sizes(), dy.sizes(), shape, g, pads);
+  if (direct::suits(s)) {
+    direct::filter_gradient(s, dy.const_data_ptr<float>(), x.const_data_ptr<float>(), filter.mutable_data_ptr<float>());
+    return filter;
+  }
+  return filter_from_aten(std::get<1>(backward(dy, x, filter_to_aten(filter), g, pads, {false, true, false})));
 }
 
 // The part of an image that a box of outputs sees: [begin, end) of the input, which may reach into the padding, and the
@@ -83,13 +130,15 @@ constexpr double kSparseShare = 0.3;
 
 std::vector<int64_t> spatial(const std::vector<int64_t>& shape) { return {shape.begin() + 1, shape.end() - 1}; }
 
+// x, filter, bias? → y
 void conv_act(Call& c) {
   const Geometry g(c);
-  const std::optional<at::Tensor> bias = c.has(2) ? std::optional<at::Tensor>(c.in(2)) : std::nullopt;
-  at::Tensor y = forward(c.in(0), c.in(1), bias, g);
-  if (g.activation == 1) y.relu_();
-  if (g.activation == 2) at::leaky_relu_(y, 0.01);
-  c.out(std::move(y));
+  const at::Tensor &x = c.in(0), &filter = c.in(1);
+  const std::optional<at::Tensor> bias = c.has(2) ? std::optional<at::Tensor>(c.in(2).contiguous()) : std::nullopt;
+  std::vector<int64_t> shape{x.size(0)};
+  for (size_t d = 0; d < g.strides.size(); d++) shape.push_back((x.size(d + 1) + 2 * g.pads[d] - filter.size(d)) / g.strides[d] + 1);
+  shape.push_back(filter.size(-1));
+  c.out(forward(x, filter, bias, g, shape));
 }
 
 // dy, y?, filter → dx
@@ -112,7 +161,7 @@ void conv_input_grad(Call& c) {
       to.push_back(field.inner_end[d] - field.begin[d]);
     }
     part_shape.push_back(shape.back());
-    const at::Tensor part = input_gradient(crop(dy, box.image, box.begin, box.end).contiguous(), part_shape, filter, g, g.zeros());
+    const at::Tensor part = input_gradient(crop(dy, box.image, box.begin, box.end), part_shape, filter, g, g.zeros());
     crop(dx, box.image, field.inner_begin, field.inner_end).add_(crop(part, 0, from, to));
   }
   c.out(std::move(dx));
@@ -139,7 +188,7 @@ void conv_filter_grad(Call& c) {
       margins.push_back(field.end[d] - field.inner_end[d]);
     }
     seen = at::constant_pad_nd(seen, margins, 0);
-    sum.add_(filter_gradient(crop(dy, box.image, box.begin, box.end).contiguous(), seen, shape, g, g.zeros()));
+    sum.add_(filter_gradient(crop(dy, box.image, box.begin, box.end), seen, shape, g, g.zeros()));
   }
   c.out(std::move(sum), 0);
 }

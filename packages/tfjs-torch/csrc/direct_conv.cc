@@ -1,0 +1,290 @@
+#include "direct_conv.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+
+#include "direct_conv_tile.h"
+
+namespace mdt::direct {
+namespace {
+
+using RowTile = void (*)(const TileArgs&);
+using OuterTile = void (*)(const OuterArgs&);
+constexpr int kRegisters = 32;
+constexpr int kMaxTile = 14;
+
+// How many outputs of a row fit into the registers beside the weights and one broadcast value.
+constexpr int tile_limit(int registers) { return std::min(kMaxTile, (kRegisters - 1 - registers) / registers); }
+
+struct Kernels {
+  int width = 0, limit = 0;      // floats per packed row; largest tile
+  RowTile row[kMaxTile + 1] = {};    // by tile size
+  OuterTile outer[kMaxTile + 1] = {};
+};
+
+template <int Full, int Tail, int... T>
+Kernels instances(std::integer_sequence<int, T...>) {
+  Kernels k;
+  k.width = Lanes<Full, Tail>::kWidth;
+  k.limit = tile_limit(Lanes<Full, Tail>::kRegisters);
+  ((k.row[T + 1] = row_tile<Full, Tail, T + 1>), ...);
+  ((k.outer[T + 1] = outer_tile<Full, Tail, T + 1>), ...);
+  return k;
+}
+
+template <int Full, int Tail>
+Kernels instances() {
+  return instances<Full, Tail>(std::make_integer_sequence<int, tile_limit(Lanes<Full, Tail>::kRegisters)>());
+}
+
+// The kernels for a number of output channels, 1 to 64.
+const Kernels& kernels_for(int64_t channels) {
+  static const Kernels table[4][4] = {
+      {Kernels{}, instances<0, 4>(), instances<0, 8>(), instances<0, 16>()},
+      {instances<1, 0>(), instances<1, 4>(), instances<1, 8>(), instances<1, 16>()},
+      {instances<2, 0>(), instances<2, 4>(), instances<2, 8>(), instances<2, 16>()},
+      {instances<3, 0>(), instances<3, 4>(), instances<3, 8>(), instances<3, 16>()},
+  };
+  const int64_t full = channels / 16, rest = channels % 16;
+  if (full == 4) return table[3][3];
+  return table[full][rest == 0 ? 0 : rest <= 4 ? 1 : rest <= 8 ? 2 : 3];
+}
+
+uint16_t tail_mask(int64_t channels) {
+  const int64_t rest = channels % 16;
+  return channels == 64 || rest == 0 ? 0xffff : static_cast<uint16_t>((1u << rest) - 1);
+}
+
+// Taps of one axis that reach outputs `first + j · out_step`: tap t reads source index `j · in_step + offset + t`.
+struct Phase {
+  int64_t first, out_step, count, in_step, offset;
+  std::vector<int64_t> taps;  // index into the window, by ascending source index
+};
+
+Phase forward_phase(const Shape& s, int d) {
+  Phase p{0, 1, s.out[d], s.strides[d], -s.pads[d], {}};
+  for (int64_t k = 0; k < s.window[d]; k++) p.taps.push_back(k);
+  return p;
+}
+
+// An input element i gets output o through tap k where o · stride + k − pad = i: i's of one remainder share their taps.
+std::vector<Phase> gradient_phases(const Shape& s, int d) {
+  std::vector<Phase> phases;
+  const int64_t stride = s.strides[d];
+  for (int64_t r = 0; r < std::min(stride, s.in[d]); r++) {
+    Phase p{r, stride, (s.in[d] - r + stride - 1) / stride, 1, 0, {}};
+    for (int64_t k = s.window[d] - 1; k >= 0; k--) {
+      if ((r + s.pads[d] - k) % stride == 0) {
+        if (p.taps.empty()) p.offset = (r + s.pads[d] - k) / stride;
+        p.taps.push_back(k);
+      }
+    }
+    phases.push_back(std::move(p));
+  }
+  return phases;
+}
+
+// Output channels that one kernel makes together, with their weights [tap z, tap y, tap x, in, width].
+struct Group {
+  int64_t first, count;
+  const Kernels* kernels;
+  std::vector<float> weights, bias;
+};
+
+// Channels cut into groups of at most 64, in units of 16 so that only the last has a tail.
+std::vector<Group> channel_groups(int64_t channels) {
+  const int64_t units = (channels + 15) / 16, groups = (units + 3) / 4;
+  std::vector<Group> list;
+  for (int64_t g = 0; g < groups; g++) {
+    const int64_t first = units * g / groups * 16, end = std::min(channels, units * (g + 1) / groups * 16);
+    list.push_back({first, end - first, &kernels_for(end - first), {}, {}});
+  }
+  return list;
+}
+
+// out[first + j · out_step] = Σ taps source · weights over every combination of one phase per axis.
+struct RowConvolution {
+  const Phase *z, *y, *x;
+  int64_t channels_in, channels_out;
+  std::array<int64_t, 3> source, target;
+  int64_t images;
+  std::vector<Group> groups;
+
+  // The window holds [in, out] blocks; `transposed` reads them as [out, in].
+  void pack(const float* filter, const Shape& s, const float* bias, bool transposed) {
+    groups = channel_groups(channels_out);
+    for (Group& g : groups) {
+      const int64_t width = g.kernels->width;
+      g.weights.assign(z->taps.size() * y->taps.size() * x->taps.size() * channels_in * width, 0.0f);
+      float* to = g.weights.data();
+      for (int64_t kz : z->taps) {
+        for (int64_t ky : y->taps) {
+          for (int64_t kx : x->taps) {
+            const float* block = filter + ((kz * s.window[1] + ky) * s.window[2] + kx) * s.in_channels * s.out_channels;
+            for (int64_t i = 0; i < channels_in; i++, to += width) {
+              const float* from = transposed ? block + g.first * channels_in + i : block + i * channels_out + g.first;
+              const int64_t step = transposed ? channels_in : 1;
+              for (int64_t o = 0; o < g.count; o++) to[o] = from[o * step];
+            }
+          }
+        }
+      }
+      if (!bias) continue;
+      g.bias.assign(width, 0.0f);
+      std::copy(bias + g.first, bias + g.first + g.count, g.bias.begin());
+    }
+  }
+
+  void run(const float* from, float* to, float slope) const {
+    const int64_t rows = images * z->count * y->count;
+    int limit = 0;
+    for (const Group& g : groups) limit = std::max(limit, g.kernels->limit);
+    at::parallel_for(0, rows, 1, [&](int64_t first, int64_t last) {
+      const size_t row_taps = z->taps.size() * y->taps.size();
+      Row row{std::vector<const float*>(row_taps), std::vector<size_t>(row_taps), 0, std::vector<const float*>(row_taps), std::vector<const float*>(row_taps),
+              (limit - 1) * x->in_step + static_cast<int64_t>(x->taps.size()), {}};
+      row.edge.resize(row_taps * row.reach * channels_in);
+      for (int64_t index = first; index < last; index++) {
+        const int64_t jy = index % y->count, jz = index / y->count % z->count, n = index / y->count / z->count;
+        row.used = 0;
+        for (size_t tz = 0; tz < z->taps.size(); tz++) {
+          const int64_t sz = jz * z->in_step + z->offset + static_cast<int64_t>(tz);
+          if (sz < 0 || sz >= source[0]) continue;
+          for (size_t ty = 0; ty < y->taps.size(); ty++) {
+            const int64_t sy = jy * y->in_step + y->offset + static_cast<int64_t>(ty);
+            if (sy < 0 || sy >= source[1]) continue;
+            row.inputs[row.used] = from + ((n * source[0] + sz) * source[1] + sy) * source[2] * channels_in;
+            row.taps[row.used++] = (tz * y->taps.size() + ty) * x->taps.size() * channels_in;
+          }
+        }
+        float* out = to + (((n * target[0] + z->first + jz * z->out_step) * target[1] + y->first + jy * y->out_step) * target[2] + x->first) * channels_out;
+        for (const Group& g : groups) one_row(row, g, out + g.first, slope);
+      }
+    });
+  }
+
+ private:
+  // One row of outputs: the input rows that reach it and room to pad them.
+  struct Row {
+    std::vector<const float*> inputs;
+    std::vector<size_t> taps;  // where in a group's weights, in input channels
+    size_t used;
+    std::vector<const float*> at, packed;
+    int64_t reach;
+    std::vector<float> edge;
+  };
+
+  void one_row(Row& row, const Group& g, float* out, float slope) const {
+    const int64_t taps = static_cast<int64_t>(x->taps.size());
+    const int64_t tiles = (x->count + g.kernels->limit - 1) / g.kernels->limit;
+    for (size_t r = 0; r < row.used; r++) row.packed[r] = g.weights.data() + row.taps[r] * g.kernels->width;
+    TileArgs args{row.at.data(), row.packed.data(), static_cast<int64_t>(row.used), taps * channels_in, static_cast<ptrdiff_t>(x->in_step * channels_in),
+                  static_cast<ptrdiff_t>(x->out_step * channels_out), nullptr, g.bias.empty() ? nullptr : g.bias.data(), slope, tail_mask(g.count)};
+    for (int64_t tile = 0; tile < tiles; tile++) {
+      const int64_t begin = x->count * tile / tiles, size = x->count * (tile + 1) / tiles - begin;
+      const int64_t low = begin * x->in_step + x->offset, high = low + (size - 1) * x->in_step + taps;
+      for (size_t r = 0; r < row.used; r++) {
+        if (low >= 0 && high <= source[2]) {
+          row.at[r] = row.inputs[r] + low * channels_in;
+          continue;
+        }
+        // At the border the row is copied with zeros around it.
+        float* padded = row.edge.data() + r * row.reach * channels_in;
+        const int64_t from = std::clamp<int64_t>(low, 0, source[2]), to = std::clamp<int64_t>(high, from, source[2]);
+        std::fill(padded, padded + (high - low) * channels_in, 0.0f);
+        if (to > from) std::memcpy(padded + (from - low) * channels_in, row.inputs[r] + from * channels_in, (to - from) * channels_in * sizeof(float));
+        row.at[r] = padded;
+      }
+      args.out = out + begin * args.out_step;
+      g.kernels->row[size](args);
+    }
+  }
+};
+
+}  // namespace
+
+bool available() {
+  static const bool has = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
+                          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("fma");
+  return has;
+}
+
+bool suits(const Shape& s) {
+  const int64_t taps = s.window[0] * s.window[1] * s.window[2];
+  const int64_t tile_weights = taps * std::max(s.in_channels * std::min<int64_t>(64, s.out_channels), s.out_channels * std::min<int64_t>(64, s.in_channels));
+  return available() && s.out[2] >= 8 && tile_weights <= (s.out[2] >= 16 ? 160 * 1024 : 64 * 1024);
+}
+
+void forward(const Shape& s, const float* x, const float* filter, const float* bias, float slope, float* y) {
+  const Phase phases[3] = {forward_phase(s, 0), forward_phase(s, 1), forward_phase(s, 2)};
+  RowConvolution c{&phases[0], &phases[1], &phases[2], s.in_channels, s.out_channels, s.in, s.out, s.images, {}};
+  c.pack(filter, s, bias, false);
+  c.run(x, y, slope);
+}
+
+void input_gradient(const Shape& s, const float* dy, const float* filter, float* dx) {
+  const std::vector<Phase> zs = gradient_phases(s, 0), ys = gradient_phases(s, 1), xs = gradient_phases(s, 2);
+  for (const Phase& z : zs) {
+    for (const Phase& y : ys) {
+      for (const Phase& x : xs) {
+        RowConvolution c{&z, &y, &x, s.out_channels, s.in_channels, s.out, s.in, s.images, {}};
+        c.pack(filter, s, nullptr, true);
+        c.run(dy, dx, 1.0f);
+      }
+    }
+  }
+}
+
+namespace {
+
+// What one group of output channels adds to dFilter from one row of dy: sum [taps, in, width].
+void filter_gradient_row(const Shape& s, const Group& g, const float* dy, const float* x, int64_t row, float* sum) {
+  const Kernels& k = *g.kernels;
+  const int64_t taps = s.window[0] * s.window[1] * s.window[2], blocks = (s.in_channels + k.limit - 1) / k.limit;
+  const int64_t oy = row % s.out[1], oz = row / s.out[1] % s.out[0], n = row / s.out[1] / s.out[0];
+  const float* grad = dy + row * s.out[2] * s.out_channels + g.first;
+  for (int64_t tap = 0; tap < taps; tap++) {
+    const int64_t kx = tap % s.window[2], ky = tap / s.window[2] % s.window[1], kz = tap / s.window[2] / s.window[1];
+    const int64_t iz = oz * s.strides[0] + kz - s.pads[0], iy = oy * s.strides[1] + ky - s.pads[1], ix = kx - s.pads[2];
+    if (iz < 0 || iz >= s.in[0] || iy < 0 || iy >= s.in[1] || ix >= s.in[2]) continue;
+    // The outputs for which this tap lies inside the row.
+    const int64_t begin = ix >= 0 ? 0 : (-ix + s.strides[2] - 1) / s.strides[2];
+    const int64_t end = std::min(s.out[2], (s.in[2] - 1 - ix) / s.strides[2] + 1);
+    if (begin >= end) continue;
+    const float* seen = x + (((n * s.in[0] + iz) * s.in[1] + iy) * s.in[2] + begin * s.strides[2] + ix) * s.in_channels;
+    for (int64_t b = 0; b < blocks; b++) {
+      const int64_t c = s.in_channels * b / blocks, size = s.in_channels * (b + 1) / blocks - c;
+      k.outer[size](OuterArgs{seen + c, grad + begin * s.out_channels, end - begin, static_cast<ptrdiff_t>(s.strides[2] * s.in_channels),
+                              static_cast<ptrdiff_t>(s.out_channels), sum + (tap * s.in_channels + c) * k.width, tail_mask(g.count)});
+    }
+  }
+}
+
+}  // namespace
+
+void filter_gradient(const Shape& s, const float* dy, const float* x, float* d_filter) {
+  const int64_t taps = s.window[0] * s.window[1] * s.window[2], rows = s.images * s.out[0] * s.out[1];
+  // Parts are cut by the thread count alone and added in order: the result does not depend on timing.
+  const int64_t parts = std::max<int64_t>(1, std::min<int64_t>(at::get_num_threads(), rows));
+  for (const Group& g : channel_groups(s.out_channels)) {
+    const int64_t part_size = taps * s.in_channels * g.kernels->width;
+    const std::unique_ptr<float[]> sums(new float[parts * part_size]());
+    at::parallel_for(0, parts, 1, [&](int64_t first, int64_t last) {
+      for (int64_t part = first; part < last; part++) {
+        for (int64_t row = rows * part / parts; row < rows * (part + 1) / parts; row++) filter_gradient_row(s, g, dy, x, row, sums.get() + part * part_size);
+      }
+    });
+    for (int64_t i = 0; i < taps * s.in_channels; i++) {
+      for (int64_t o = 0; o < g.count; o++) {
+        float total = 0;
+        for (int64_t part = 0; part < parts; part++) total += sums[part * part_size + i * g.kernels->width + o];
+        d_filter[i * s.out_channels + g.first + o] = total;
+      }
+    }
+  }
+}
+
+}  // namespace mdt::direct
