@@ -34,6 +34,7 @@ export async function selectEngine({ threads, prefer = 'torch', onFallback }: En
       onFallback?.(`Engine: plain JavaScript, many times slower than libtorch (${reason}). For the fast one: npm run setup`);
     }
   }
+  tf.enableProdMode(); // else the backend advertises another package at its first use
   await import('@tensorflow/tfjs-backend-cpu');
   if (!(await tf.setBackend('cpu'))) throw new Error("TensorFlow.js could not start its 'cpu' backend");
   await tf.ready();

@@ -1,3 +1,5 @@
+export { exitCodeOf, exitCodes } from './cli/exit-codes.js';
+export { interruptSignal } from './cli/interrupt.js';
 export {
   type AugmentConfig,
   type DetectorConfig,

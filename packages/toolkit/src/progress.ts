@@ -12,14 +12,14 @@ export interface Progress {
 
 export interface ProgressOptions {
   /** Default standard error, so that standard output stays clean for results. */
-  stream?: NodeJS.WriteStream;
+  stream?: NodeJS.WritableStream & { isTTY?: boolean };
   /** Seconds between lines where the output is no terminal. Default 15. */
   every?: number;
 }
 
 /** Starts a progress display. */
 export function progress({ stream = process.stderr, every = 15 }: ProgressOptions = {}): Progress {
-  return stream.isTTY ? terminalBar(stream) : plainLines(stream, every);
+  return stream.isTTY ? terminalBar(stream as NodeJS.WriteStream) : plainLines(stream, every);
 }
 
 function terminalBar(stream: NodeJS.WriteStream): Progress {

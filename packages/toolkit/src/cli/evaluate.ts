@@ -10,7 +10,7 @@ import { loadDetectors } from '../train/load-detectors.js';
 import { exitCodes } from './exit-codes.js';
 import { interruptSignal } from './interrupt.js';
 import { wholeNumber } from './numbers.js';
-import { output } from './output.js';
+import { type CommandContext, output, type Streams } from './output.js';
 
 interface EvaluateFlags {
   run: string;
@@ -23,7 +23,7 @@ interface EvaluateFlags {
   json?: boolean;
 }
 
-export function addEvaluate(program: Command, exit: (code: number) => void): void {
+export function addEvaluate(program: Command, { exit, streams }: CommandContext): void {
   program
     .command('evaluate')
     .description('judge a trained detector on the part of the data that it has not seen')
@@ -42,11 +42,11 @@ Examples:
   $ mdt evaluate --run runs/nuclei
   $ mdt evaluate --run runs/nuclei --part validation --best 1 --out validation`,
     )
-    .action(async (flags: EvaluateFlags) => exit(await evaluateCommand(flags)));
+    .action(async (flags: EvaluateFlags) => exit(await evaluateCommand(flags, streams)));
 }
 
-async function evaluateCommand(flags: EvaluateFlags): Promise<number> {
-  const { note, result, progress } = output(flags.json ?? false);
+async function evaluateCommand(flags: EvaluateFlags, streams: Streams): Promise<number> {
+  const { note, result, progress } = output(flags.json ?? false, streams);
   const stored = await readRunConfig(flags.run);
   const config = flags.data === undefined ? stored : { ...stored, data: { ...stored.data, dir: flags.data } };
   const experiment = await openExperiment(config, flags.run);

@@ -14,7 +14,7 @@ import { loadDetectors } from '../train/load-detectors.js';
 import { exitCodes } from './exit-codes.js';
 import { interruptSignal } from './interrupt.js';
 import { fraction, wholeNumber } from './numbers.js';
-import { output } from './output.js';
+import { type CommandContext, output, type Streams } from './output.js';
 
 interface PredictFlags {
   run: string;
@@ -26,7 +26,7 @@ interface PredictFlags {
   json?: boolean;
 }
 
-export function addPredict(program: Command, exit: (code: number) => void): void {
+export function addPredict(program: Command, { exit, streams }: CommandContext): void {
   program
     .command('predict')
     .description('find objects in images with a trained detector')
@@ -45,12 +45,12 @@ Examples:
   $ mdt predict scan.nii.gz --run runs/lungs
   $ mdt predict images/*.tif --run runs/nuclei --out results --min-score 0.3`,
     )
-    .action(async (files: string[], flags: PredictFlags) => exit(await predictCommand(files, flags)));
+    .action(async (files: string[], flags: PredictFlags) => exit(await predictCommand(files, flags, streams)));
 }
 
-async function predictCommand(files: readonly string[], flags: PredictFlags): Promise<number> {
+async function predictCommand(files: readonly string[], flags: PredictFlags, streams: Streams): Promise<number> {
   const { json = false, out = flags.run } = flags;
-  const { note, result, progress } = output(json);
+  const { note, result, progress } = output(json, streams);
   const config = await readRunConfig(flags.run);
   await listCheckpoints(flags.run); // a damaged run is found before the engine starts
   const { normalise } = config.data;

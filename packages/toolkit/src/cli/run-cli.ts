@@ -3,14 +3,19 @@ import { Command, CommanderError } from 'commander';
 import { TrainingDivergedError } from '../train/diverged.js';
 import { addEvaluate } from './evaluate.js';
 import { exitCodeOf, exitCodes } from './exit-codes.js';
+import type { CommandContext, Streams } from './output.js';
 import { addPredict } from './predict.js';
 import { addTrain } from './train.js';
 
 /** Runs the `mdt` command with the arguments behind its name; gives the exit code. Errors that a user can mend are one line. */
-export async function runCli(args: readonly string[]): Promise<number> {
+export async function runCli(args: readonly string[], streams: Streams = process): Promise<number> {
+  const { stdout, stderr } = streams;
   let code: number = exitCodes.ok;
-  const exit = (value: number) => {
-    code = value;
+  const context: CommandContext = {
+    streams,
+    exit(value) {
+      code = value;
+    },
   };
   const program = new Command('mdt')
     .description('2D and 3D object detection in medical images')
@@ -21,17 +26,17 @@ export async function runCli(args: readonly string[]): Promise<number> {
 Exit codes: 0 done, 2 usage or configuration, 3 data, 4 checkpoint, 5 training diverged, 130 interrupted, 1 anything else`,
     );
   // Subcommands inherit this only when it is set before they are added.
-  program.exitOverride();
-  addTrain(program, exit);
-  addPredict(program, exit);
-  addEvaluate(program, exit);
+  program.exitOverride().configureOutput({ writeOut: (text) => stdout.write(text), writeErr: (text) => stderr.write(text) });
+  addTrain(program, context);
+  addPredict(program, context);
+  addEvaluate(program, context);
   try {
     await program.parseAsync(args, { from: 'user' });
     return code;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage; // it has printed its line
-    if (error instanceof InputError || error instanceof TrainingDivergedError) process.stderr.write(`error: ${error.message}\n`);
-    else process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    if (error instanceof InputError || error instanceof TrainingDivergedError) stderr.write(`error: ${error.message}\n`);
+    else stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
     return exitCodeOf(error);
   }
 }

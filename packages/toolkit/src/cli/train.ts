@@ -11,7 +11,7 @@ import { describeStep, duration } from '../progress.js';
 import { exitCodes } from './exit-codes.js';
 import { interruptSignal } from './interrupt.js';
 import { fraction, positiveNumber, wholeNumber } from './numbers.js';
-import { output } from './output.js';
+import { type CommandContext, output, type Streams } from './output.js';
 
 interface TrainFlags {
   out?: string;
@@ -27,7 +27,7 @@ interface TrainFlags {
   json?: boolean;
 }
 
-export function addTrain(program: Command, exit: (code: number) => void): void {
+export function addTrain(program: Command, { exit, streams }: CommandContext): void {
   program
     .command('train')
     .description('train a detector on a data set and keep its best checkpoints')
@@ -53,12 +53,12 @@ Examples:
 
 Ctrl-C stops after the current step and leaves the best checkpoint so far.`,
     )
-    .action(async (source: string, flags: TrainFlags) => exit(await trainCommand(source, flags)));
+    .action(async (source: string, flags: TrainFlags) => exit(await trainCommand(source, flags, streams)));
 }
 
-async function trainCommand(source: string, flags: TrainFlags): Promise<number> {
+async function trainCommand(source: string, flags: TrainFlags, streams: Streams): Promise<number> {
   const { json = false } = flags;
-  const { note, result, progress } = output(json);
+  const { note, result, progress } = output(json, streams);
   const { config, name, where } = await configOf(source, flags);
   const out = flags.out ?? join('runs', name);
   const experiment = await openExperiment(config, where);

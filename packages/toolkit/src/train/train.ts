@@ -182,19 +182,20 @@ async function* epochs<D extends Dim>(
         await turn(); // signals and timers get their turn between steps
       }
       const losses = Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / taken]));
-      if (status.stopReason === 'aborted') {
-        if (checkpoints && checkpoints.entries.length === 0) {
-          const weights = await useAverage(() => detector.weights());
-          await checkpoints.save({ weights, state: { epoch, step, score: null, metrics: {}, losses } });
-        }
-        return;
-      }
-
       const last = epoch === options.epochs || status.stopReason === 'time';
       const due = validate && (last || epoch % (options.validate?.every ?? 1) === 0);
-      const report: EpochReport = await useAverage(async () => {
+      const report = await useAverage(async (): Promise<EpochReport | undefined> => {
         const validationStart = elapsed();
-        const { score, metrics } = due ? await validate(signal) : { score: null, metrics: {} };
+        const validation = status.stopReason !== 'aborted' && due ? await unlessAborted(validate(signal), signal) : undefined;
+        if (signal?.aborted && !validation) {
+          status.stopReason = 'aborted';
+          if (checkpoints && checkpoints.entries.length === 0) {
+            const state = { epoch, step, score: null, metrics: {}, losses };
+            await checkpoints.save({ weights: await detector.weights(), state });
+          }
+          return undefined;
+        }
+        const { score, metrics } = validation ?? { score: null, metrics: {} };
         if (due) validationSeconds = elapsed() - validationStart;
         const best = score !== null && score > bestScore;
         if (best) {
@@ -219,6 +220,7 @@ async function* epochs<D extends Dim>(
         };
         return checkpoint === undefined ? done : { ...done, checkpoint };
       });
+      if (!report) return;
       if (last && status.stopReason === 'running') status.stopReason = 'finished';
       yield report;
       if (last) return;
@@ -228,6 +230,16 @@ async function* epochs<D extends Dim>(
     optimizer.learningRate = baseRate;
     average?.settle();
     if (!options.optimizer) optimizer.dispose();
+  }
+}
+
+/** The result, or undefined when the work was given up because of the signal. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (signal?.aborted) return undefined;
+    throw error;
   }
 }
 

@@ -1,0 +1,236 @@
+import { spawn } from 'node:child_process';
+import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { runCli } from '../src/cli/run-cli.js';
+import { encodeNpy } from '../src/data/npy.js';
+import { listCheckpoints } from '../src/train/checkpoint.js';
+import { loadDetectors } from '../src/train/load-detectors.js';
+import { smallConfig, smallToy, temporaryFolder } from './support.js';
+
+let folder = '';
+let data = '';
+beforeAll(async () => {
+  folder = await temporaryFolder();
+  data = join(folder, 'toy');
+  await smallToy(data);
+});
+
+const collector = () => {
+  let text = '';
+  const stream = new Writable({
+    write(chunk, _, done) {
+      text += String(chunk);
+      done();
+    },
+  });
+  return { stream, text: () => text };
+};
+
+async function mdt(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const [out, err] = [collector(), collector()];
+  const code = await runCli(args, { stdout: out.stream, stderr: err.stream });
+  return { code, out: out.text(), err: err.text() };
+}
+
+type Config = ReturnType<typeof smallConfig>;
+
+async function configFile(name: string, change: (config: Config) => unknown = (config) => config, dir = data): Promise<string> {
+  const path = join(folder, `${name}.json`);
+  await writeFile(path, JSON.stringify(change(smallConfig(dir))));
+  return path;
+}
+
+/** A copy of the data set with another dataset.json. */
+async function changedData(name: string, change: (json: { cases: Record<string, unknown>[] }) => void): Promise<string> {
+  const dir = join(folder, name);
+  await cp(data, dir, { recursive: true });
+  const json = JSON.parse(await readFile(join(dir, 'dataset.json'), 'utf8'));
+  change(json);
+  await writeFile(join(dir, 'dataset.json'), JSON.stringify(json));
+  return dir;
+}
+
+test('trains, evaluates and predicts; every file is there and whole', async () => {
+  const run = join(folder, 'run');
+  const trained = await mdt('train', await configFile('small'), '--out', run, '--json');
+  expect(trained.err).toContain("RetinaUNet2D on 'donuts_shape_noise'");
+  expect(trained.code).toBe(0);
+  const events = trained.out
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  expect(events.map(({ event }) => event)).toEqual(['epoch', 'epoch', 'end']);
+  expect(await readdir(run)).toEqual(
+    expect.arrayContaining(['checkpoints', 'config.json', 'curves.png', 'curves.svg', 'metrics.jsonl']),
+  );
+  const stored = JSON.parse(await readFile(join(run, 'config.json'), 'utf8'));
+  expect(stored.detector).toMatchObject({ classes: ['disc', 'donut'], inChannels: 1 });
+  expect(stored.data.normalise).toBeDefined();
+
+  const evaluated = await mdt('evaluate', '--run', run);
+  expect(evaluated).toMatchObject({ code: 0, err: expect.any(String) });
+  expect(evaluated.out).toMatch(/class +IoU/);
+  const metrics = JSON.parse(await readFile(join(run, 'metrics.json'), 'utf8'));
+  expect(metrics).toMatchObject({ cases: 2, iouThresholds: [0.1, 0.5], perClass: { disc: {}, donut: {} } });
+  expect(JSON.parse(await readFile(join(run, 'predictions.json'), 'utf8')).cases).toHaveLength(2);
+  expect((await readdir(run)).filter((name) => name.endsWith('.png')).sort()).toEqual([
+    'curves.png',
+    'picture-test-00000.png',
+    'picture-test-00001.png',
+    'precision-recall.png',
+  ]);
+
+  const predicted = await mdt('predict', join(data, 'test-00000.npy'), '--run', run, '--out', join(folder, 'out'), '--no-mirror');
+  expect(predicted).toMatchObject({ code: 0 });
+  expect((await readdir(join(folder, 'out'))).sort()).toEqual(['predictions.csv', 'predictions.json']);
+
+  const again = await mdt('train', await configFile('small'), '--out', run);
+  expect(again).toMatchObject({ code: 2, err: expect.stringContaining('already holds a run') });
+  expect((await listCheckpoints(run)).length).toBeGreaterThan(0);
+
+  const [best] = await listCheckpoints(run);
+  const file = join(best!.path, 'weights.safetensors');
+  const bytes = await readFile(file);
+  bytes[bytes.length - 1]! ^= 255;
+  await writeFile(file, bytes);
+  expect(await mdt('evaluate', '--run', run)).toMatchObject({ code: 4, err: expect.stringContaining('weights.safetensors') });
+});
+
+test('an image set without any object trains and evaluates', async () => {
+  const dir = await changedData('empty-images', () => {});
+  for (const name of await readdir(dir)) {
+    if (name.endsWith('-labels.npy')) await writeFile(join(dir, name), encodeNpy(new Uint16Array(32 * 32), [32, 32]));
+  }
+  const run = join(folder, 'run-empty');
+  const config = await configFile('no-objects', (c) => ({ ...c, training: { ...c.training, epochs: 1 } }), dir);
+  expect(await mdt('train', config, '--out', run)).toMatchObject({ code: 0 });
+  expect(await mdt('evaluate', '--run', run)).toMatchObject({ code: 0 });
+  const metrics = JSON.parse(await readFile(join(run, 'metrics.json'), 'utf8'));
+  expect(metrics).toMatchObject({ ap: null, perClass: { disc: { objects: 0, ap: null } } });
+});
+
+describe('bad input is one line with its own exit code, and nothing is written:', () => {
+  const refused = async (args: string[], code: number, ...words: string[]) => {
+    const out = join(folder, 'never');
+    const result = await mdt(...args, '--out', out);
+    expect(result.err.trim().split('\n').at(-1)).toMatch(/^(error: |\(Did you mean)/);
+    for (const word of words) expect(result.err).toContain(word);
+    expect(result).toMatchObject({ code, out: '' });
+    await expect(readdir(out)).rejects.toThrow('ENOENT');
+  };
+
+  test('a missing file', async () => {
+    await refused(['train', join(folder, 'nowhere.json')], 3, 'nowhere.json');
+    const dir = await changedData('lost-image', ({ cases }) => void (cases[0]!.image = 'gone.npy'));
+    await refused(['train', await configFile('lost', undefined, dir)], 3, 'gone.npy');
+    await refused(['predict', 'x.npy', '--run', join(folder, 'no-run')], 3, 'no-run');
+  });
+
+  test('a mask of another shape than its image', async () => {
+    const dir = await changedData('other-shape', () => {});
+    await writeFile(join(dir, 'train-00001-labels.npy'), encodeNpy(new Uint16Array(32 * 30), [32, 30]));
+    await refused(['train', await configFile('shape', undefined, dir)], 3, '32x30', '32x32', 'train-00001');
+  });
+
+  test('an unknown class', async () => {
+    const dir = await changedData('other-class', ({ cases }) => void (cases[0]!.objectClasses = 'donnut'));
+    await refused(['train', await configFile('class', undefined, dir)], 3, 'donnut', "did you mean 'donut'");
+    const wrong = await configFile('classes', (c) => ({ ...c, detector: { ...c.detector, classes: ['disc', 'ring'] } }));
+    await refused(['train', wrong], 3, "'ring'", 'disc, donut');
+  });
+
+  test('a patch size that the strides do not divide', async () => {
+    const config = await configFile('patch', (c) => ({ ...c, detector: { ...c.detector, patchSize: [32, 40] } }));
+    await refused(['train', config], 2, 'patchSize', '40');
+  });
+
+  test('an empty data set, and an empty part of one', async () => {
+    const empty = await changedData('no-cases', (json) => void (json.cases = []));
+    await refused(['train', await configFile('none', undefined, empty)], 3, 'cases is empty');
+    const part = await changedData(
+      'no-validation',
+      (json) => void (json.cases = json.cases.filter((c) => c.split !== 'validation')),
+    );
+    await refused(['train', await configFile('part', undefined, part)], 3, "'validation'");
+  });
+
+  test('an unknown option, in the file and on the command line', async () => {
+    const config = await configFile('unknown', (c) => ({ ...c, training: { ...c.training, learningrate: 1 } }));
+    await refused(['train', config], 2, "'learningrate'", "did you mean 'learningRate'");
+    await refused(['train', config, '--epoch', '3'], 2, '--epoch', 'Did you mean --epochs');
+    await refused(['train', config, '--epochs', 'many'], 2, 'whole number');
+  });
+
+  test('a detector of another dimension than the data', async () => {
+    const config = await configFile('dims', (c) => ({
+      ...c,
+      detector: { kind: 'RetinaNet3D', patchSize: [32, 32, 32], backbone: { startFilters: 2 } },
+      prediction: {},
+      training: {},
+    }));
+    await refused(['train', config], 3, 'RetinaNet3D', '2');
+  });
+
+  test('a command that does not exist', async () => {
+    expect(await mdt('trian')).toMatchObject({ code: 2, err: expect.stringContaining('train') });
+  });
+});
+
+test('help names every command, its options and examples', async () => {
+  expect(await mdt('--help')).toMatchObject({
+    code: 0,
+    out: expect.stringMatching(/train[\s\S]*predict[\s\S]*evaluate[\s\S]*130/),
+  });
+  for (const command of ['train', 'predict', 'evaluate']) {
+    expect(await mdt(command, '--help')).toMatchObject({ code: 0, out: expect.stringContaining(`$ mdt ${command}`) });
+  }
+});
+
+describe('Ctrl-C', () => {
+  /** Runs the command in a process of its own and interrupts it when `when` says so. */
+  async function interrupted(run: string, config: string, when: (out: string) => Promise<boolean> | boolean) {
+    const root = fileURLToPath(new URL('../../..', import.meta.url));
+    const cli = fileURLToPath(new URL('../src/cli.ts', import.meta.url));
+    const env = { ...process.env, TSX_TSCONFIG_PATH: join(root, 'tsconfig.json') };
+    const child = spawn(process.execPath, ['--import', 'tsx', cli, 'train', config, '--out', run, '--json'], { cwd: root, env });
+    let out = '';
+    let err = '';
+    child.stdout.on('data', (chunk) => (out += chunk));
+    child.stderr.on('data', (chunk) => (err += chunk));
+    const ended = new Promise<number | null>((resolve) => child.on('exit', resolve));
+    while (child.exitCode === null && !(await when(out))) await new Promise((resolve) => setTimeout(resolve, 20));
+    child.kill('SIGINT');
+    return { code: await ended, out, err };
+  }
+
+  test('leaves the best checkpoint so far, whole and loadable', async () => {
+    const run = join(folder, 'run-interrupted');
+    const config = await configFile('long', (c) => ({ ...c, training: { ...c.training, epochs: 100_000 } }));
+    const { code, out, err } = await interrupted(run, config, (text) => text.includes('"index":2'));
+    expect({ code, err }).toMatchObject({ code: 130 });
+    const end = JSON.parse(out.trim().split('\n').at(-1)!);
+    const [best] = await listCheckpoints(run);
+    expect(end).toMatchObject({ event: 'end', reason: 'aborted', best: best!.path });
+    expect(await loadDetectors(run)).toHaveLength(1);
+    expect((await readdir(join(run, 'checkpoints'))).filter((name) => name.startsWith('.'))).toEqual([]);
+  });
+
+  test('before the first validation leaves what was reached', async () => {
+    const run = join(folder, 'run-early');
+    const config = await configFile('early', (c) => ({ ...c, training: { ...c.training, stepsPerEpoch: 1_000_000 } }));
+    const { code, err } = await interrupted(run, config, () =>
+      readFile(join(run, 'metrics.jsonl')).then(
+        () => true,
+        () => false,
+      ),
+    );
+    expect({ code, err }).toMatchObject({ code: 130 });
+    const [last] = await listCheckpoints(run);
+    expect(last!.state.score).toBeNull();
+    expect(await loadDetectors(run)).toHaveLength(1);
+    await rm(run, { recursive: true });
+  });
+});

@@ -1,0 +1,157 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { registerGradients } from '@mdt/backbone';
+import { type Dim, type GroundTruth, InputError, type PerAxis, product, type SafeTensor } from '@mdt/core';
+import type { DetectionResult, Detector, Losses, TrainBatch } from '@mdt/detectors';
+import * as tf from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-backend-cpu';
+import { afterAll, beforeAll } from 'vitest';
+import type { PatchBatch } from '../src/data/patches.js';
+import { generateToy } from '../src/data/toy.js';
+
+beforeAll(async () => {
+  await tf.setBackend('cpu');
+});
+
+/** A folder that is removed when the test file is done. */
+export async function temporaryFolder(): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'mdt-toolkit-'));
+  afterAll(() => rm(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+/** Eight small images, a quarter of them empty. */
+export const smallToy = (dir: string): Promise<void> =>
+  generateToy(dir, {
+    task: 'donuts_shape',
+    dim: 2,
+    size: [32, 32],
+    count: { train: 4, validation: 2, test: 2 },
+    radius: 6,
+    negatives: 0.25,
+    seed: 1,
+  });
+
+/** A Retina U-Net small enough for the plain JavaScript engine. */
+export const smallConfig = (dir: string) => ({
+  data: { dir },
+  detector: {
+    kind: 'RetinaUNet2D',
+    patchSize: [32, 32],
+    headFilters: 4,
+    backbone: { startFilters: 2, outChannels: 4, norm: 'instance' },
+    anchors: { sizes: { P2: [10, 10], P3: [14, 14] }, aspectRatios: [1], octaves: 1 },
+  },
+  training: { epochs: 2, stepsPerEpoch: 2, batchSize: 2, learningRate: 1e-3, keep: 2, augment: { mirror: ['y', 'x'] } },
+  prediction: { mirror: ['x'], best: 2, batchSize: 2 },
+});
+
+/**
+ * A detector that can be followed on paper. It finds the box around the voxels above 0.5 and trains one weight: the loss is
+ * (weight − mean of the images)².
+ */
+export class SpotDetector<D extends Dim> implements Detector<D> {
+  readonly kind = 'SpotDetector';
+  readonly classes = ['spot'];
+  readonly inChannels = 1;
+  #weight: tf.Variable | undefined;
+
+  constructor(
+    readonly dim: D,
+    readonly patchSize: PerAxis<D>,
+    private readonly start = 0,
+  ) {}
+
+  build(): void {
+    registerGradients();
+    this.#weight ??= tf.variable(tf.scalar(this.start));
+  }
+
+  get variables() {
+    this.build();
+    return [{ name: 'weight', variable: this.#weight! }];
+  }
+
+  get weight(): number {
+    return this.variables[0]!.variable.dataSync()[0]!;
+  }
+
+  loss({ images }: TrainBatch<D>): Losses {
+    const difference = tf.sub(this.variables[0]!.variable, tf.mean(images));
+    const miss = tf.mul(difference, difference) as tf.Scalar;
+    return { total: miss, parts: { miss } };
+  }
+
+  async detect(images: tf.Tensor): Promise<DetectionResult<D>> {
+    const data = await images.data();
+    const voxels = product(this.patchSize);
+    const detections = Array.from({ length: images.shape[0]! }, (_, b) => {
+      const box = spotBox(data.slice(b * voxels, (b + 1) * voxels), this.patchSize);
+      const n = box ? 1 : 0;
+      return {
+        dim: this.dim,
+        boxes: Float32Array.from(box ?? []),
+        scores: new Float32Array(n).fill(0.9),
+        labels: new Int32Array(n),
+      };
+    });
+    const segmentation = tf.tidy(() => tf.concat([tf.sub(1, images), images], -1));
+    return { detections, segmentation };
+  }
+
+  async weights(): Promise<Map<string, SafeTensor>> {
+    return new Map([['weight', { dtype: 'F32' as const, shape: [], data: Float32Array.of(this.weight) }]]);
+  }
+
+  setWeights(tensors: ReadonlyMap<string, SafeTensor>): void {
+    const tensor = tensors.get('weight');
+    if (!tensor) throw new InputError('invalid-checkpoint', 'SpotDetector: no tensor is named weight');
+    this.variables[0]!.variable.assign(tf.scalar(Number(tensor.data[0])));
+  }
+
+  describe(): string {
+    return 'SpotDetector';
+  }
+
+  dispose(): void {
+    this.#weight?.dispose();
+    this.#weight = undefined;
+  }
+}
+
+/** The smallest box around the values above 0.5. */
+function spotBox(values: ArrayLike<number>, size: ArrayLike<number>): number[] | undefined {
+  const dim = size.length;
+  const low = Array.from(size);
+  const high = Array.from(size, () => 0);
+  for (let i = 0; i < values.length; i++) {
+    if (!(values[i]! > 0.5)) continue;
+    let rest = i;
+    for (let d = dim - 1; d >= 0; d--) {
+      const at = rest % size[d]!;
+      rest = Math.floor(rest / size[d]!);
+      low[d] = Math.min(low[d]!, at);
+      high[d] = Math.max(high[d]!, at + 1);
+    }
+  }
+  return high[0] === 0 ? undefined : [...low, ...high];
+}
+
+/** Batches of one 4×4 image each, whose voxels all have the value that `value` gives. */
+export const flatBatches = (value: (index: number) => number) => ({
+  async batch(index: number): Promise<PatchBatch<2>> {
+    const targets: GroundTruth<2>[] = [{ dim: 2, boxes: new Float32Array(0), labels: new Int32Array(0) }];
+    const images = new Float32Array(16).fill(value(index));
+    return {
+      dim: 2,
+      batchSize: 1,
+      patchSize: [4, 4],
+      channels: 1,
+      images,
+      targets,
+      segmentation: new Int32Array(16),
+      ids: ['flat'],
+    };
+  },
+});
