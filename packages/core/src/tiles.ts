@@ -9,7 +9,10 @@ export interface Tile<D extends Dim = Dim> {
 export interface TileOptions<D extends Dim> {
   /** Voxels per axis of one tile. */
   patchSize: PerAxis<D>;
-  /** Voxels that neighbouring tiles share, at least; less where an axis is shorter than two patches minus this. Default 30. */
+  /**
+   * Voxels that neighbouring tiles share, at least. Default 30, the original toolkit's, or half the patch where that is less: 30 of
+   * 32 slices would mean a tile for every second slice.
+   */
   minOverlap?: number | PerAxis<D>;
   /**
    * As the Python toolkit: at most one extra tile per axis, y before x before z, and patches of odd size lose a voxel.
@@ -25,13 +28,14 @@ export interface TileOptions<D extends Dim> {
  * @param size voxels per axis of the image
  * @throws RangeError when an overlap leaves no room to move
  */
-export function planTiles<D extends Dim>(
-  size: PerAxis<D>,
-  { patchSize, minOverlap = 30, legacy = false }: TileOptions<D>,
-): Tile<D>[] {
+export function planTiles<D extends Dim>(size: PerAxis<D>, { patchSize, minOverlap, legacy = false }: TileOptions<D>): Tile<D>[] {
   const dim = size.length as D;
   const patch = perAxis(dim, patchSize, 'planTiles: patchSize');
-  const overlap = perAxis(dim, minOverlap, 'planTiles: minOverlap');
+  const overlap = perAxis(
+    dim,
+    minOverlap ?? patch.map((n) => (legacy ? 30 : Math.min(30, Math.floor(n / 2)))),
+    'planTiles: minOverlap',
+  );
   const intervals = Array.from({ length: dim }, (_, d) =>
     axisIntervals(size[d]!, patch[d]!, overlap[d]!, legacy && patch[d]! > 1),
   );

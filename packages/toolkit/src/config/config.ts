@@ -210,7 +210,8 @@ export function resolveConfig(value: unknown, where = 'config'): ResolvedConfig 
       augment,
     },
     prediction: {
-      minOverlap: 30,
+      // The original toolkit's 30 voxels, or half of a patch's shortest side.
+      minOverlap: Math.min(30, ...detector.patchSize.map((n) => Math.floor(n / 2))),
       mirror: inPlane,
       batchSize: dim === 2 ? 4 : 1,
       iouThreshold: 1e-5,

@@ -22,7 +22,7 @@ export interface ConsolidateOptions {
 }
 
 export interface PredictorOptions {
-  /** Voxels that neighbouring tiles share, at least. Default 30. */
+  /** Voxels that neighbouring tiles share, at least. Default 30, on short axes half the patch. */
   minOverlap?: number;
   /** Test-time views; `mirrorViews(['y', 'x'])` gives four. Default: as is. */
   views?: readonly View[];
@@ -96,7 +96,7 @@ export function createPredictor<D extends Dim>(detectors: readonly Detector<D>[]
     }
   }
   const { dim, patchSize, inChannels } = first;
-  const { minOverlap = 30, batchSize = dim === 2 ? 4 : 1, minScore = 0, segmentation: wantsMap = false } = options;
+  const { minOverlap, batchSize = dim === 2 ? 4 : 1, minScore = 0, segmentation: wantsMap = false } = options;
   const views = options.views ?? mirrorViews([]);
   if (views.length === 0) throw new InputError('invalid-option', 'createPredictor: views is empty, expected at least one');
   if (!(Number.isInteger(batchSize) && batchSize >= 1)) {
@@ -115,7 +115,7 @@ export function createPredictor<D extends Dim>(detectors: readonly Detector<D>[]
     }
     const start = performance.now();
     const timings: PredictionTimings = { tileMs: 0, forwardMs: 0, consolidateMs: 0, totalMs: 0 };
-    const plan = planPatches(dim, volume.size, { patchSize, minOverlap });
+    const plan = planPatches(dim, volume.size, { patchSize, ...(minOverlap !== undefined && { minOverlap }) });
     const { tiles } = plan;
     const fill = minimum(volume.data); // as in training
     const candidates: Candidates<D>[] = [];

@@ -8,6 +8,7 @@ import {
   product,
   selectDetections,
   type Tile,
+  type TileOptions,
   translateBoxes,
 } from '@mdt/core';
 import { copyWindow } from '../data/window.js';
@@ -25,18 +26,14 @@ export interface TilePlan<D extends Dim> {
 }
 
 /** Plans tiles that cover a volume, all of the patch's size. */
-export function planPatches<D extends Dim>(
-  dim: D,
-  volumeSize: PerAxis<D>,
-  { patchSize, minOverlap }: { patchSize: PerAxis<D>; minOverlap: number },
-): TilePlan<D> {
-  const lengths = Array.from(volumeSize as PerAxis, (n, d) => Math.max(n, patchSize[d]!));
+export function planPatches<D extends Dim>(dim: D, volumeSize: PerAxis<D>, options: TileOptions<D>): TilePlan<D> {
+  const lengths = Array.from(volumeSize as PerAxis, (n, d) => Math.max(n, options.patchSize[d]!));
   const size = perAxis(dim, lengths);
   const before = perAxis(
     dim,
     lengths.map((n, d) => Math.floor((n - volumeSize[d]!) / 2)),
   );
-  return { tiles: planTiles<D>(size, { patchSize, minOverlap }), size, before };
+  return { tiles: planTiles<D>(size, options), size, before };
 }
 
 /** First voxel of a tile in voxels of the volume: negative where it starts in the padding. */
