@@ -7,7 +7,6 @@ import {
   createPredictor,
   describeStep,
   duration,
-  type Experiment,
   type ExperimentConfig,
   exitCodeOf,
   generateToy,
@@ -129,7 +128,7 @@ async function main(args: string[]): Promise<number> {
   const out = flags.out ?? join('runs', `demo-${task.name}`);
   await task.generate?.();
 
-  const experiment = (await openExperiment(configure(task.recipe, task.dir, { seed, minutes, quick }), task.name)) as Experiment;
+  const experiment = await openExperiment(configure(task.recipe, task.dir, { seed, minutes, quick }), task.name);
   const engine = await selectEngine({ onFallback: (line) => console.log(line) });
   const { detector, config } = experiment;
   console.log(`${detector.kind} on ${experiment.dataset.name}, seed ${seed}, engine ${engine.name}, results in ${out}/\n`);
@@ -154,10 +153,10 @@ async function main(args: string[]): Promise<number> {
     }
 
     const detectors = await loadDetectors(out, { best: config.prediction.best });
-    const predictor = createPredictor(detectors as never, predictorOptions(config.prediction));
+    const predictor = createPredictor(detectors, predictorOptions(config.prediction));
     const epochs = checkpoints.slice(0, config.prediction.best).map(({ state }) => state.epoch);
     bar.log(`Predicting the unseen part with the epochs that validated best: ${epochs.join(', ')}`);
-    const { metrics, files } = await runEvaluation(predictor, experiment.part('test') as never, {
+    const { metrics, files } = await runEvaluation(predictor, experiment.part('test'), {
       out,
       iouThresholds: task.iouThresholds,
       signal: interrupt.signal,

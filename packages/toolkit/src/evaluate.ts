@@ -17,7 +17,7 @@ export interface EvaluationOptions extends PredictAllCall {
   iouThresholds?: readonly number[];
   /** Cases whose picture is drawn, the first ones. Default 4. */
   pictures?: number;
-  /** Detections below this score are not drawn. Default 0.3. */
+  /** Detections below this score are not drawn. Default 0.5. */
   drawnFrom?: number;
 }
 
@@ -35,7 +35,7 @@ export interface Evaluation<D extends Dim = Dim> {
 export async function runEvaluation<D extends Dim>(
   predictor: Predictor<D>,
   dataset: Dataset<D>,
-  { out, iouThresholds = [0.1, 0.5], pictures = 4, drawnFrom = 0.3, ...call }: EvaluationOptions,
+  { out, iouThresholds = [0.1, 0.5], pictures = 4, drawnFrom = 0.5, ...call }: EvaluationOptions,
 ): Promise<Evaluation<D>> {
   const { classes, dim } = predictor;
   const cases = await predictAll(predictor, dataset, call);

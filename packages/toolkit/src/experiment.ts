@@ -32,7 +32,7 @@ export interface Experiment<D extends Dim = Dim> {
  *
  * @throws InputError
  */
-export async function openExperiment(config: unknown, where = 'config'): Promise<Experiment<2> | Experiment<3>> {
+export async function openExperiment(config: unknown, where = 'config'): Promise<Experiment> {
   const resolved = resolveConfig(config, where);
   const { dir, normalise, folds } = resolved.data;
   const file = join(dir, 'dataset.json');
@@ -73,8 +73,7 @@ export async function openExperiment(config: unknown, where = 'config'): Promise
   };
   const parts = folds && kFold<Dim>(dataset, { seed: 0, ...folds });
   const part = (name: SplitName) => (parts ? parts[name === 'train' ? 'training' : name] : dataset.split(name));
-  // The dimension of the detector was compared with the data set's, so the four belong together.
-  return { config: complete, dataset, detector, part } as unknown as Experiment<2> | Experiment<3>;
+  return { config: complete, dataset, detector, part };
 }
 
 export interface RunOptions {

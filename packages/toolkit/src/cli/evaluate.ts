@@ -53,11 +53,11 @@ async function evaluateCommand(flags: EvaluateFlags, streams: Streams): Promise<
   const part = experiment.part(flags.part);
   await selectEngine({ onFallback: note, ...(flags.threads && { threads: flags.threads }) });
   const detectors = await loadDetectors(flags.run, { best: flags.best ?? config.prediction.best });
-  const predictor = createPredictor(detectors as never, predictorOptions(config.prediction, { views: flags.mirror }));
+  const predictor = createPredictor(detectors, predictorOptions(config.prediction, { views: flags.mirror }));
   const bar = progress();
   const interrupt = interruptSignal();
   try {
-    const { cases, metrics, files } = await runEvaluation(predictor, part as never, {
+    const { cases, metrics, files } = await runEvaluation(predictor, part, {
       out: flags.out ?? flags.run,
       iouThresholds: [0.1, 0.5],
       signal: interrupt.signal,

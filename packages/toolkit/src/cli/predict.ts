@@ -62,7 +62,7 @@ async function predictCommand(files: readonly string[], flags: PredictFlags, str
   const detectors = await loadDetectors(flags.run, { best: flags.best ?? config.prediction.best });
   const minScore = flags.minScore ?? config.prediction.minScore;
   const predictor = createPredictor<Dim>(
-    detectors as never,
+    detectors,
     predictorOptions({ ...config.prediction, minScore }, { views: flags.mirror }),
   );
   const bar = progress();

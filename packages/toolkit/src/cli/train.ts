@@ -69,7 +69,7 @@ async function trainCommand(source: string, flags: TrainFlags, streams: Streams)
   const bar = progress();
   const interrupt = interruptSignal(() => bar.log('Stopping after this step …'));
   try {
-    const run = await runTraining(experiment as never, {
+    const run = await runTraining(experiment, {
       out,
       signal: interrupt.signal,
       ...(flags.overwrite && { overwrite: true }),

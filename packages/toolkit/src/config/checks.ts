@@ -46,7 +46,7 @@ export const oneOf =
 
 /** A list; `length` bounds it from both sides, `min` from below. */
 export const list =
-  <T>(item: Check<T>, { length, min = 0 }: { length?: number; min?: number } = {}): Check<T[]> =>
+  <T>(item: Check<T>, { length, min = 0 }: { length?: number; min?: number } = {}): Check<readonly T[]> =>
   (value, where) => {
     const expected = length === undefined ? `a list${min > 0 ? ` of at least ${min}` : ''}` : `a list of ${length}`;
     if (!Array.isArray(value) || (length !== undefined ? value.length !== length : value.length < min)) {

@@ -1,5 +1,5 @@
 import { resNetFpn } from '@mdt/backbone';
-import { InputError, type PerAxis } from '@mdt/core';
+import { type Dim, InputError, type PerAxis } from '@mdt/core';
 import { type Detector, hardNegatives, iouMatcher, RetinaNet2D, RetinaNet3D, RetinaUNet2D, RetinaUNet3D } from '@mdt/detectors';
 import { type DetectorConfig, dimOf } from './config.js';
 
@@ -9,12 +9,16 @@ const constructors = { RetinaNet2D, RetinaNet3D, RetinaUNet2D, RetinaUNet3D };
  * The detector that a configuration describes. Its variables are made at first use, so this is also the check that its parts
  * fit together.
  *
+ * @param options `dim`: refuses a detector of another dimension
  * @throws InputError such as `invalid-patch-size` when the strides do not divide the patch
  */
-export function createDetector(config: DetectorConfig): Detector<2> | Detector<3> {
+export function createDetector<D extends Dim = Dim>(config: DetectorConfig, { dim: expected }: { dim?: D } = {}): Detector<D> {
   const { kind, classes, inChannels = 1, backbone = {}, matcher, sampler, ...rest } = config;
   if (!classes) throw new InputError('invalid-option', 'detector.classes: expected a list of class names, got none');
   const dim = dimOf(kind);
+  if (expected !== undefined && dim !== expected) {
+    throw new InputError('invalid-option', `detector.kind: ${kind} has ${dim} axes, expected ${expected}`);
+  }
   const style = { ...(rest.activation && { activation: rest.activation }), ...(rest.init && { init: rest.init }) };
   const options = {
     ...rest,
@@ -25,5 +29,5 @@ export function createDetector(config: DetectorConfig): Detector<2> | Detector<3
     ...(matcher && { matcher: iouMatcher(matcher) }),
     ...(sampler && { sampler: hardNegatives(sampler) }),
   };
-  return new constructors[kind](options as never);
+  return new constructors[kind](options as never) as Detector as Detector<D>;
 }

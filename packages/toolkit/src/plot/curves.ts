@@ -28,12 +28,15 @@ function page(panels: readonly ChartOptions[]): string {
   );
 }
 
+/** `ap` and `ap@0.5`, as validation names them, for people. */
+const nameOf = (key: string): string => (key === 'ap' ? 'AP, mean' : key.replace(/^ap@/, 'AP at IoU '));
+
 /** One series per key that occurs in any of the records, in order of first appearance. */
 function seriesOf(epochs: readonly CurvePoint[], pick: (epoch: CurvePoint) => Readonly<Record<string, number>>): Series[] {
   const names = [...new Set(epochs.flatMap((epoch) => Object.keys(pick(epoch))))];
   return names.map((name) => {
     const seen = epochs.filter((epoch) => Object.hasOwn(pick(epoch), name));
-    return { name, x: seen.map((epoch) => epoch.index), y: seen.map((epoch) => pick(epoch)[name]!) };
+    return { name: nameOf(name), x: seen.map((epoch) => epoch.index), y: seen.map((epoch) => pick(epoch)[name]!) };
   });
 }
 
@@ -47,7 +50,7 @@ export function plotTraining(
   );
   const metrics = seriesOf(epochs, (epoch) => epoch.metrics ?? {});
   const marks: Mark[] = [];
-  const chosen = metrics.find((s) => s.name === best);
+  const chosen = metrics.find((s) => best !== undefined && s.name === nameOf(best));
   if (chosen && chosen.y.length > 0) {
     const values = Array.from(chosen.y);
     const top = values.indexOf(Math.max(...values));

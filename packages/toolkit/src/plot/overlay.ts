@@ -11,7 +11,7 @@ export interface OverlayOptions {
   /** Detections below this score are not drawn. Default 0.1. */
   minScore?: number;
   title?: string;
-  /** SVG units per voxel. Default: so that the picture becomes about 900 wide (slices of a montage: 280). */
+  /** SVG units per voxel. Default: so that the longer side becomes 1200 (slices of a montage: 320 wide), at most 6. */
   zoom?: number;
   /** Values shown as black and white. Default: the 0.5 % and 99.7 % quantiles. */
   window?: Window;
@@ -31,7 +31,7 @@ const margin = 14;
 export function plotImage(image: Volume<2>, options: OverlayOptions = {}): string {
   check(image, options);
   const [height, width] = image.size;
-  const zoom = options.zoom ?? Math.max(1, Math.min(6, 900 / Math.max(width, 1)));
+  const zoom = options.zoom ?? Math.max(1, Math.min(6, 1200 / Math.max(width, height)));
   const panel = slicePanel(image, 0, zoom, options.window ?? contrastWindow(image), options);
   const pageWidth = Math.max(width * zoom + 2 * margin, 420);
   return page(

@@ -68,7 +68,7 @@ describe('curves', () => {
   ];
   test('show every part of the loss and mark the best epoch', () => {
     const svg = plotTraining(epochs, { best: 'ap' });
-    for (const word of ['total', 'class', 'ap', '0.800 at epoch 3']) expect(svg).toContain(`>${word}<`);
+    for (const word of ['total', 'class', 'AP, mean', '0.800 at epoch 3']) expect(svg).toContain(`>${word}<`);
     expect(sizeOf(renderPng(svg, { scale: 1 }))[0]).toBe(860);
   });
   test('can be drawn from one epoch, from losses that are not finite, and from no validation', () => {

@@ -100,7 +100,7 @@ describe('keepBest', () => {
 
   test('loads the best of them', async () => {
     const { dir } = await save(3, [0.3, 0.9, 0.5]);
-    const detectors = await loadDetectors(dir, { best: 2, create: () => new SpotDetector(2, [4, 4]) as never });
+    const detectors = await loadDetectors(dir, { best: 2, create: () => new SpotDetector(2, [4, 4]) });
     expect(detectors.map((detector) => (detector as unknown as SpotDetector<2>).weight)).toEqual([2, 3]);
   });
 

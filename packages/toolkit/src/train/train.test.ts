@@ -108,7 +108,7 @@ test('an abort before the first validation leaves the state it has reached', asy
   expect(run.stopReason).toBe('aborted');
   const [entry] = await listCheckpoints(dir);
   expect(entry!.state).toMatchObject({ epoch: 1, step: 3, score: null });
-  const [loaded] = await loadDetectors(dir, { create: () => new SpotDetector(2, [4, 4]) as never });
+  const [loaded] = await loadDetectors(dir, { create: () => new SpotDetector(2, [4, 4]) });
   expect((loaded as unknown as SpotDetector<2>).weight).toBe(detector.weight);
 });
 
