@@ -24,9 +24,6 @@ export async function selectEngine({ threads, prefer = 'torch', onFallback }: En
   }
   let reason: string | undefined;
   if (prefer === 'torch') {
-    // libtorch's OpenMP reads this once, when it is loaded. Threads that spin at barriers make a step many times slower as soon
-    // as another process wants a core; sleeping ones cost next to nothing.
-    process.env.OMP_WAIT_POLICY ??= 'passive';
     try {
       const { useTorch } = await import('@mdt/tfjs-torch');
       await useTorch(threads === undefined ? {} : { threads });
