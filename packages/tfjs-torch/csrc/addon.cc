@@ -2,6 +2,7 @@
 // a throwing wrapper would end the whole process.
 #include <node_api.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -199,7 +200,12 @@ napi_value Upload(napi_env env, napi_callback_info info) {
   try {
     // The one copy: from the typed array into memory of ATen's alignment.
     at::Tensor tensor = at::empty(shape, at::TensorOptions().dtype(scalar_type(dtype)));
-    if (length > 0) std::memcpy(tensor.mutable_data_ptr(), memory, tensor.nbytes());
+    if (dtype == kBool) {
+      const auto* from = static_cast<const uint8_t*>(memory);
+      std::transform(from, from + length, tensor.mutable_data_ptr<bool>(), [](uint8_t v) { return v != 0; });
+    } else if (length > 0) {
+      std::memcpy(tensor.mutable_data_ptr(), memory, tensor.nbytes());
+    }
     data->executor->upload(slot, std::move(tensor));
   } catch (const std::exception& e) {
     return fail(env, std::string("upload: ") + e.what());

@@ -28,7 +28,9 @@ const libtorch = findLibtorch();
 if (!libtorch) fail('no libtorch found; run `npm run setup`, or set MDT_LIBTORCH to a folder with include/ and lib/.');
 const minor = /^2\.(\d+)\./.exec(libtorch.version)?.[1];
 if (minor === undefined || Number(minor) < 11 || Number(minor) > 13) {
-  fail(`libtorch ${libtorch.version} at ${libtorch.path} is outside the tested range ${testedVersions.from} to ${testedVersions.to}.`);
+  fail(
+    `libtorch ${libtorch.version} at ${libtorch.path} is outside the tested range ${testedVersions.from} to ${testedVersions.to}.`,
+  );
 }
 if (!has('g++')) fail('g++ is missing; on Debian: apt-get install g++ make');
 if (!has('make')) fail('make is missing; on Debian: apt-get install g++ make');

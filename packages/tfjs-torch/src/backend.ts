@@ -67,7 +67,7 @@ export class TorchBackend extends KernelBackend {
     if (values == null) {
       this.fill(slot, shape, dtype, 0);
     } else if (shape.length === 0) {
-      this.fill(slot, shape, dtype, Number(values[0]));
+      this.fill(slot, shape, dtype, dtype === 'int32' ? Number(values[0]) | 0 : Number(values[0]));
     } else {
       this.block[0] = shape.length;
       this.block.set(shape, 1);
@@ -135,7 +135,12 @@ export class TorchBackend extends KernelBackend {
   // What kernels use.
 
   /** Runs a native kernel with one output. */
-  run(name: string, inputs: readonly (TensorInfo | null | undefined)[], output: OutputSpec, attrs: readonly NativeAttr[] = []): TensorInfo {
+  run(
+    name: string,
+    inputs: readonly (TensorInfo | null | undefined)[],
+    output: OutputSpec,
+    attrs: readonly NativeAttr[] = [],
+  ): TensorInfo {
     return this.runMany(name, inputs, [output], attrs)[0]!;
   }
 
@@ -217,7 +222,8 @@ export class TorchBackend extends KernelBackend {
   private fill(slot: number, shape: readonly number[], dtype: DataType, value: number): void {
     const { block } = this;
     let at = 0;
-    for (const number of [1, slot, 0, shape.length + 3, dtypeCode(dtype, 'Fill'), value, shape.length, ...shape]) block[at++] = number;
+    for (const number of [1, slot, 0, shape.length + 3, dtypeCode(dtype, 'Fill'), value, shape.length, ...shape])
+      block[at++] = number;
     this.binding.run(this.opcodes.get('Fill')!);
   }
 
@@ -260,7 +266,12 @@ export function broadcastShape(a: readonly number[], b: readonly number[], who: 
 /** Axes without duplicates or negatives, ascending. */
 export function normalAxes(axis: number | readonly number[] | null | undefined, rank: number): number[] {
   if (axis == null) return Array.from({ length: rank }, (_, i) => i);
-  return util.parseAxisParam(axis as number | number[], Array.from({ length: rank }, () => 1)).sort((a, b) => a - b);
+  return util
+    .parseAxisParam(
+      axis as number | number[],
+      Array.from({ length: rank }, () => 1),
+    )
+    .sort((a, b) => a - b);
 }
 
 export function reducedShape(shape: readonly number[], axes: readonly number[], keepDims: boolean): number[] {

@@ -60,14 +60,17 @@ export function installEarlyFreeGradients(): void {
     util.assert(xs.length > 0, () => 'gradients() received an empty list of xs.');
     if (dy != null && dy.dtype !== 'float32') throw new Error(`dy must have 'float32' dtype, but has '${dy.dtype}'`);
     const { state } = tfEngine;
+    let tape: TapeNode[] = [];
     try {
       const y = tfEngine.scopedRun(
         () => tfEngine.startTape(),
-        () => tfEngine.endTape(),
+        () => {
+          tape = state.activeTape ?? [];
+          tfEngine.endTape();
+        },
         () => tfEngine.tidy('forward', f),
       );
       util.assert(y instanceof Tensor, () => 'The result y returned by f() must be a tensor.');
-      const tape = state.activeTape ?? [];
       const nodes = nodesBetween(tape, xs, y);
       if (!allowNoGradients && nodes.size === 0) {
         throw new Error(
@@ -79,13 +82,19 @@ export function installEarlyFreeGradients(): void {
       const grads = tfEngine.tidy('backward', () => backward(tfEngine, nodes, xs, y, dy));
       return { value: y, grads };
     } finally {
-      disposeSaved(state.activeTape ?? []);
+      disposeSaved(tape);
       state.activeTape = null;
     }
   };
 }
 
-function backward(tfEngine: EngineInternals, nodes: Set<TapeNode>, xs: readonly Tensor[], y: Tensor, dy: Tensor | undefined): Tensor[] {
+function backward(
+  tfEngine: EngineInternals,
+  nodes: Set<TapeNode>,
+  xs: readonly Tensor[],
+  y: Tensor,
+  dy: Tensor | undefined,
+): Tensor[] {
   const gradients = new Map<number, Tensor>([[y.id, dy ?? ones(y.shape)]]);
   const wanted = new Set(xs.map((x) => x.id));
   for (const node of nodes) {
@@ -96,21 +105,22 @@ function backward(tfEngine: EngineInternals, nodes: Set<TapeNode>, xs: readonly 
       const closures = node.gradient!(dys);
       return names.map((name) => {
         const closure = closures[name];
-        if (!closure) throw new Error(`Cannot backprop through input ${name}. Available gradients found: ${Object.keys(closures)}.`);
-        const dx = tfEngine.tidy(closure);
-        // A tensor may be handed on under one name only: what is given back for one must not be lost for another.
-        return dys.includes(dx) || dx === dy ? dx.clone() : dx;
+        if (!closure)
+          throw new Error(`Cannot backprop through input ${name}. Available gradients found: ${Object.keys(closures)}.`);
+        // A handle of our own: the closure may give back dy, a saved tensor, the caller's, or one tensor for two inputs.
+        return tfEngine.tidy(closure).clone();
       });
     });
     names.forEach((name, i) => {
       const x = node.inputs[name]!;
       const dx = results[i]!;
-      if (dx.dtype !== 'float32') throw new Error(`${nameOf(node)}: the gradient of input ${name} must be float32, but is '${dx.dtype}'`);
+      if (dx.dtype !== 'float32')
+        throw new Error(`${nameOf(node)}: the gradient of input ${name} must be float32, but is '${dx.dtype}'`);
       if (!util.arraysEqual(dx.shape, x.shape)) {
         throw new Error(`${nameOf(node)}: the gradient of input ${name} has shape '${dx.shape}', the input has '${x.shape}'`);
       }
       const before = gradients.get(x.id);
-      gradients.set(x.id, before ? add(before, dx) : results.indexOf(dx) < i ? dx.clone() : dx);
+      gradients.set(x.id, before ? add(before, dx) : dx);
       if (before && before !== dy) {
         before.dispose();
         dx.dispose();

@@ -17,20 +17,47 @@ void binary(Call& c) {
   c.out(F(c.in(0), c.in(1)));
 }
 
-at::Tensor add(const at::Tensor& a, const at::Tensor& b) {
-  if (a.scalar_type() == at::kBool && b.scalar_type() == at::kBool) return at::add(a.to(at::kInt), b.to(at::kInt));
-  return at::add(a, b);
+// Functions whose values are no integers.
+template <Unary F>
+void real(Call& c) {
+  c.out(F(c.in(0).to(at::kFloat)));
 }
+
+// Arithmetic on two booleans counts them.
+template <Binary F>
+void arithmetic(Call& c) {
+  const at::Tensor &a = c.in(0), &b = c.in(1);
+  const bool booleans = a.scalar_type() == at::kBool && b.scalar_type() == at::kBool;
+  c.out(booleans ? F(a.to(at::kInt), b.to(at::kInt)) : F(a, b));
+}
+
+// Integers divided by zero give zero, as in JavaScript's typed arrays; ATen throws.
+template <class F>
+at::Tensor guarded(const at::Tensor& a, const at::Tensor& b, F divide) {
+  const at::Tensor zero = at::eq(b, 0);
+  return at::where(zero, at::zeros({}, a.options()), divide(a, at::where(zero, at::ones({}, b.options()), b)));
+}
+
+bool floating(const at::Tensor& a, const at::Tensor& b) { return a.is_floating_point() || b.is_floating_point(); }
+
+at::Tensor add(const at::Tensor& a, const at::Tensor& b) { return at::add(a, b); }
 at::Tensor subtract(const at::Tensor& a, const at::Tensor& b) { return at::sub(a, b); }
 at::Tensor squared_difference(const at::Tensor& a, const at::Tensor& b) {
   const at::Tensor d = at::sub(a, b);
   return at::mul(d, d);
 }
+at::Tensor remainder(const at::Tensor& a, const at::Tensor& b) {
+  if (floating(a, b)) return at::remainder(a, b);
+  return guarded(a, b, [](const at::Tensor& x, const at::Tensor& y) { return at::remainder(x, y); });
+}
+at::Tensor to_int(const at::Tensor& x) { return at::nan_to_num(x, 0, 0, 0).to(at::kInt); }
 at::Tensor floor_divide(const at::Tensor& a, const at::Tensor& b) {
-  return a.scalar_type() == at::kFloat ? at::floor(at::div(a, b)) : at::floor_divide(a, b);
+  if (floating(a, b)) return to_int(at::floor(at::div(a, b)));
+  return guarded(a, b, [](const at::Tensor& x, const at::Tensor& y) { return at::floor_divide(x, y); });
 }
 at::Tensor divide(const at::Tensor& a, const at::Tensor& b) {
-  return a.scalar_type() == at::kInt && b.scalar_type() == at::kInt ? at::div(a, b, "trunc") : at::div(a, b);
+  if (floating(a, b)) return at::div(a, b);
+  return guarded(a, b, [](const at::Tensor& x, const at::Tensor& y) { return at::div(x, y, "trunc"); });
 }
 at::Tensor step(const at::Tensor& x, double alpha) {
   const at::Tensor one = at::ones({}, x.options());
@@ -50,12 +77,12 @@ at::Tensor identity(const at::Tensor& x) { return x; }
 
 at::ScalarType scalar_type(int64_t dtype) { return dtype == 0 ? at::kFloat : dtype == 1 ? at::kInt : at::kBool; }
 
-// Truncates towards zero like a C cast; NaN becomes 0.
+// Truncates towards zero like a C cast; NaN and infinities become 0.
 void cast(Call& c) {
   const auto type = scalar_type(c.integer());
   const at::Tensor& x = c.in(0);
   if (type == at::kBool && x.is_floating_point()) return c.out(at::ne(x, 0));
-  if (type == at::kInt && x.is_floating_point()) return c.out(at::nan_to_num(x).to(at::kInt));
+  if (type == at::kInt && x.is_floating_point()) return c.out(to_int(x));
   c.out(x.to(type));
 }
 
@@ -75,31 +102,31 @@ at::Tensor& activate(at::Tensor& x, int64_t activation) {
 
 void add_elementwise(std::vector<Kernel>& k) {
   k.insert(k.end(), {
-      {"Abs", unary<at::abs>}, {"Acos", unary<at::acos>}, {"Acosh", unary<at::acosh>}, {"Asin", unary<at::asin>},
-      {"Asinh", unary<at::asinh>}, {"Atan", unary<at::atan>}, {"Atanh", unary<at::atanh>}, {"Ceil", unary<at::ceil>},
-      {"Cos", unary<at::cos>}, {"Cosh", unary<at::cosh>}, {"Elu", unary<elu>}, {"Erf", unary<at::erf>},
-      {"Exp", unary<at::exp>}, {"Expm1", unary<at::expm1>}, {"Floor", unary<at::floor>}, {"Identity", unary<identity>},
-      {"IsFinite", unary<is_finite>}, {"IsInf", unary<is_inf>}, {"IsNan", unary<is_nan>}, {"Log", unary<at::log>},
-      {"Log1p", unary<at::log1p>}, {"LogicalNot", unary<at::logical_not>}, {"Neg", unary<at::neg>},
-      {"Reciprocal", unary<at::reciprocal>}, {"Relu", unary<at::relu>}, {"Relu6", unary<relu6>},
-      {"Round", unary<round_even>}, {"Rsqrt", unary<at::rsqrt>}, {"Selu", unary<selu>}, {"Sigmoid", unary<at::sigmoid>},
-      {"Sign", unary<at::sign>}, {"Sin", unary<at::sin>}, {"Sinh", unary<at::sinh>}, {"Softplus", unary<softplus>},
-      {"Sqrt", unary<at::sqrt>}, {"Square", unary<square>}, {"Tan", unary<at::tan>}, {"Tanh", unary<at::tanh>},
-      {"Add", binary<add>}, {"Atan2", binary<at::atan2>}, {"Equal", binary<at::eq>}, {"FloorDiv", binary<floor_divide>},
+      {"Abs", unary<at::abs>}, {"Acos", real<at::acos>}, {"Acosh", real<at::acosh>}, {"Asin", real<at::asin>},
+      {"Asinh", real<at::asinh>}, {"Atan", real<at::atan>}, {"Atanh", real<at::atanh>}, {"Ceil", unary<at::ceil>},
+      {"Cos", real<at::cos>}, {"Cosh", real<at::cosh>}, {"Elu", real<elu>}, {"Erf", real<at::erf>},
+      {"Exp", real<at::exp>}, {"Expm1", real<at::expm1>}, {"Floor", unary<at::floor>}, {"Identity", unary<identity>},
+      {"IsFinite", unary<is_finite>}, {"IsInf", unary<is_inf>}, {"IsNan", unary<is_nan>}, {"Log", real<at::log>},
+      {"Log1p", real<at::log1p>}, {"LogicalNot", unary<at::logical_not>}, {"Neg", unary<at::neg>},
+      {"Reciprocal", real<at::reciprocal>}, {"Relu", unary<at::relu>}, {"Relu6", unary<relu6>},
+      {"Round", unary<round_even>}, {"Rsqrt", real<at::rsqrt>}, {"Selu", real<selu>}, {"Sigmoid", real<at::sigmoid>},
+      {"Sign", unary<at::sign>}, {"Sin", real<at::sin>}, {"Sinh", real<at::sinh>}, {"Softplus", real<softplus>},
+      {"Sqrt", real<at::sqrt>}, {"Square", unary<square>}, {"Tan", real<at::tan>}, {"Tanh", real<at::tanh>},
+      {"Add", arithmetic<add>}, {"Atan2", binary<at::atan2>}, {"Equal", binary<at::eq>}, {"FloorDiv", arithmetic<floor_divide>},
       {"Greater", binary<at::gt>}, {"GreaterEqual", binary<at::ge>}, {"Less", binary<at::lt>}, {"LessEqual", binary<at::le>},
-      {"LogicalAnd", binary<at::logical_and>}, {"LogicalOr", binary<at::logical_or>}, {"Maximum", binary<at::maximum>},
-      {"Minimum", binary<at::minimum>}, {"Mod", binary<at::remainder>}, {"Multiply", binary<at::mul>},
-      {"NotEqual", binary<at::ne>}, {"Pow", binary<at::pow>}, {"Prelu", [](Call& c) {
+      {"LogicalAnd", binary<at::logical_and>}, {"LogicalOr", binary<at::logical_or>}, {"Maximum", arithmetic<at::maximum>},
+      {"Minimum", arithmetic<at::minimum>}, {"Mod", arithmetic<remainder>}, {"Multiply", arithmetic<at::mul>},
+      {"NotEqual", binary<at::ne>}, {"Pow", arithmetic<at::pow>}, {"Prelu", [](Call& c) {
          const at::Tensor& x = c.in(0);
          c.out(at::where(x >= 0, x, x * c.in(1)));
        }},
-      {"RealDiv", binary<divide>}, {"SquaredDifference", binary<squared_difference>}, {"Sub", binary<subtract>},
+      {"RealDiv", arithmetic<divide>}, {"SquaredDifference", arithmetic<squared_difference>}, {"Sub", arithmetic<subtract>},
       {"Cast", cast}, {"Fill", fill},
       {"Step", [](Call& c) { c.out(step(c.in(0), c.number())); }},
-      {"LeakyRelu", [](Call& c) { c.out(at::leaky_relu(c.in(0), c.number())); }},
+      {"LeakyRelu", [](Call& c) { c.out(at::leaky_relu(c.in(0).to(at::kFloat), c.number())); }},
       {"ClipByValue", [](Call& c) {
          const double low = c.number();
-         c.out(at::clamp(c.in(0), low, c.number()));
+         c.out(at::clamp(c.in(0), low, c.number()).to(c.in(0).scalar_type()));
        }},
       {"EluGrad", [](Call& c) {
          const at::Tensor& y = c.in(1);

@@ -65,7 +65,9 @@ void segment_sum(Call& c) {
   const at::Tensor& x = c.in(0);
   at::Tensor ids = c.in(1).reshape({-1}).to(at::kLong);
   auto shape = x.sizes().vec();
-  at::Tensor rows = x.reshape({ids.numel(), -1});
+  int64_t inner = 1;
+  for (size_t d = c.in(1).dim(); d < shape.size(); d++) inner *= shape[d];
+  at::Tensor rows = x.reshape({ids.numel(), inner});
   if (ids.numel() > 0) {
     const int64_t high = ids.max().item<int64_t>();
     if (high >= segments) throw std::out_of_range("segment " + std::to_string(high) + " is outside 0 to " + std::to_string(segments - 1));

@@ -37,6 +37,20 @@ void extreme(Call& c) {
   c.out(kMax ? at::amax(c.in(0), axes, keep) : at::amin(c.in(0), axes, keep));
 }
 
+// ATen looks for no extreme among booleans.
+at::Tensor ordered(const at::Tensor& x) { return x.scalar_type() == at::kBool ? x.to(at::kInt) : x; }
+
+// Sums up to and with each element, or up to it.
+void running_sum(Call& c) {
+  const int64_t axis = c.integer();
+  const bool exclusive = c.flag(), reverse = c.flag();
+  const at::Tensor x = reverse ? at::flip(c.in(0), {axis}) : c.in(0);
+  at::Tensor y = at::cumsum(x, axis, sum_type(x));
+  const int64_t n = y.size(axis);
+  if (exclusive && n > 0) y = at::cat({at::zeros_like(y.narrow(axis, 0, 1)), y.narrow(axis, 0, n - 1)}, axis);
+  c.out(reverse ? at::flip(y, {axis}) : y);
+}
+
 void softmax(Call& c) { c.out(at::softmax(c.in(0), -1)); }
 void log_softmax(Call& c) { c.out(at::log_softmax(c.in(0), -1)); }
 
@@ -58,17 +72,9 @@ void add_reduce(std::vector<Kernel>& k) {
          const auto axes = c.integers();
          c.out(each_axis(c.in(0), axes, c.flag(), [](const at::Tensor& x, int64_t a, bool keep) { return at::any(x, a, keep); }));
        }},
-      {"ArgMax", [](Call& c) { c.out(at::argmax(c.in(0), c.integer()).to(at::kInt)); }},
-      {"ArgMin", [](Call& c) { c.out(at::argmin(c.in(0), c.integer()).to(at::kInt)); }},
-      {"Cumsum", [](Call& c) {
-         const int64_t axis = c.integer();
-         const bool exclusive = c.flag(), reverse = c.flag();
-         at::Tensor x = reverse ? at::flip(c.in(0), {axis}) : c.in(0);
-         at::Tensor y = at::cumsum(x, axis, sum_type(x));
-         if (exclusive) y = at::sub(y, x);
-         c.out(reverse ? at::flip(y, {axis}) : y);
-       }},
-      {"Softmax", softmax}, {"LogSoftmax", log_softmax},
+      {"ArgMax", [](Call& c) { c.out(at::argmax(ordered(c.in(0)), c.integer()).to(at::kInt)); }},
+      {"ArgMin", [](Call& c) { c.out(at::argmin(ordered(c.in(0)), c.integer()).to(at::kInt)); }},
+      {"Cumsum", running_sum}, {"Softmax", softmax}, {"LogSoftmax", log_softmax},
   });
 }
 

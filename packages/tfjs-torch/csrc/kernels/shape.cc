@@ -26,12 +26,14 @@ void pad(Call& c) {
   c.out(at::constant_pad_nd(c.in(0), pads, value));
 }
 
-void concat(Call& c) {
-  const int64_t axis = c.integer();
+// All inputs, in the type of the first.
+std::vector<at::Tensor> alike(const Call& c) {
   std::vector<at::Tensor> parts;
-  for (size_t i = 0; i < c.num_inputs(); i++) parts.push_back(c.in(i));
-  c.out(at::cat(parts, axis).contiguous());
+  for (size_t i = 0; i < c.num_inputs(); i++) parts.push_back(c.in(i).to(c.in(0).scalar_type()));
+  return parts;
 }
+
+void concat(Call& c) { c.out(at::cat(alike(c), c.integer()).contiguous()); }
 
 void split(Call& c) {
   const int64_t axis = c.integer();
@@ -58,12 +60,7 @@ void add_shape(std::vector<Kernel>& k) {
          for (size_t d = 0; d < begin.size(); d++) y = y.slice(d, begin[d], end[d], strides[d]);
          c.out(y.clone(at::MemoryFormat::Contiguous));
        }},
-      {"Pack", [](Call& c) {
-         const int64_t axis = c.integer();
-         std::vector<at::Tensor> parts;
-         for (size_t i = 0; i < c.num_inputs(); i++) parts.push_back(c.in(i));
-         c.out(at::stack(parts, axis));
-       }},
+      {"Pack", [](Call& c) { c.out(at::stack(alike(c), c.integer())); }},
       {"Unpack", [](Call& c) {
          const int64_t axis = c.integer();
          for (size_t i = 0; i < c.num_outputs(); i++) c.out(c.in(0).select(axis, i).clone(at::MemoryFormat::Contiguous), i);

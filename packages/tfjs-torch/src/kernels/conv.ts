@@ -25,8 +25,10 @@ interface Geometry {
 function geometry(name: string, inShape: number[], filterShape: number[], attrs: ConvAttrs): Geometry {
   const dims = inShape.length - 2;
   const dilations = attrs.dilations ?? 1;
-  if ([dilations].flat().some((d) => d !== 1)) throw new Error(`${name}: dilation ${[dilations].flat().join(',')} is not supported`);
-  if (attrs.dataFormat && !['NHWC', 'NDHWC'].includes(attrs.dataFormat)) throw new Error(`${name}: data format ${attrs.dataFormat} is not supported`);
+  if ([dilations].flat().some((d) => d !== 1))
+    throw new Error(`${name}: dilation ${[dilations].flat().join(',')} is not supported`);
+  if (attrs.dataFormat && !['NHWC', 'NDHWC'].includes(attrs.dataFormat))
+    throw new Error(`${name}: data format ${attrs.dataFormat} is not supported`);
   const info =
     dims === 2
       ? backend_util.computeConv2DInfo(
@@ -46,14 +48,35 @@ function geometry(name: string, inShape: number[], filterShape: number[], attrs:
         );
   const { top, bottom, left, right } = info.padInfo;
   const spatial = 'strideDepth' in info;
+  const before = spatial ? [info.padInfo.front, top, left] : [top, left];
+  const after = spatial ? [info.padInfo.back, bottom, right] : [bottom, right];
+  const strides = spatial ? [info.strideDepth, info.strideHeight, info.strideWidth] : [info.strideHeight, info.strideWidth];
+  const { outShape } = info;
+  if (!outShape.slice(1).every((n) => Number.isInteger(n) && n >= 1) || filterShape.at(-2) !== inShape.at(-1)) {
+    throw new Error(
+      `${name}: filter [${filterShape.join(',')}] does not fit x [${inShape.join(',')}], strides ${strides.join('x')}`,
+    );
+  }
   return {
-    before: spatial ? [info.padInfo.front, top, left] : [top, left],
-    after: spatial ? [info.padInfo.back, bottom, right] : [bottom, right],
-    strides: spatial ? [info.strideDepth, info.strideHeight, info.strideWidth] : [info.strideHeight, info.strideWidth],
+    before,
+    // TensorFlow.js sizes every axis by the first one's window and stride where the padding is a number, and may round
+    // up: the border behind is cut or filled until the size comes out.
+    after: after.map((a, d) => {
+      const available = inShape[d + 1]! + before[d]! - filterShape[d]!;
+      const wanted = outShape[d + 1]! - 1;
+      return Math.floor((available + a) / strides[d]!) === wanted ? a : wanted * strides[d]! - available;
+    }),
+    strides,
     inShape,
     filterShape,
-    outShape: info.outShape,
+    outShape,
   };
+}
+
+function checkGradient(name: string, dy: TensorInfo, { outShape }: Geometry): void {
+  if (dy.shape.join() !== outShape.join()) {
+    throw new Error(`${name}: dy has shape [${dy.shape.join(',')}], expected [${outShape.join(',')}]`);
+  }
 }
 
 /** Convolves with equal padding on both sides; what is left over is padded (or cut, where negative) beforehand. */
@@ -82,10 +105,16 @@ function forward(name: string): TorchKernel {
 function inputGrad(name: string): TorchKernel {
   return kernel<'dy' | 'filter', ConvAttrs & { inputShape: number[] }>(name, ({ backend, inputs: { dy, filter }, attrs }) => {
     const g = geometry(name, attrs.inputShape, filter.shape, attrs);
+    checkGradient(name, dy, g);
     const same = g.before.every((b, d) => b === g.after[d] && b >= 0);
-    const padded = attrs.inputShape.map((n, d) => n + (same ? 0 : ([0, ...g.before, 0][d]! + [0, ...g.after, 0][d]!)));
+    const padded = attrs.inputShape.map((n, d) => n + (same ? 0 : [0, ...g.before, 0][d]! + [0, ...g.after, 0][d]!));
     const pads = same ? g.before : g.before.map(() => 0);
-    const dx = backend.run('ConvActInputGrad', [dy, undefined, filter], { shape: padded, dtype: 'float32' }, [g.strides, pads, linear, padded]);
+    const dx = backend.run('ConvActInputGrad', [dy, undefined, filter], { shape: padded, dtype: 'float32' }, [
+      g.strides,
+      pads,
+      linear,
+      padded,
+    ]);
     if (same) return dx;
     const undone = { shape: attrs.inputShape, dtype: 'float32' as const };
     const cut = backend.run('PadV2', [dx], undone, [0, [0, ...g.before.map((b) => -b), 0], [0, ...g.after.map((a) => -a), 0]]);
@@ -97,12 +126,18 @@ function inputGrad(name: string): TorchKernel {
 function filterGrad(name: string): TorchKernel {
   return kernel<'x' | 'dy', ConvAttrs & { filterShape: number[] }>(name, ({ backend, inputs: { x, dy }, attrs }) => {
     const g = geometry(name, x.shape, attrs.filterShape, attrs);
+    checkGradient(name, dy, g);
     const { input, pads, own } = prepared(backend, x, g);
     const outputs = [
       { shape: attrs.filterShape, dtype: 'float32' as const },
       { shape: [attrs.filterShape.at(-1)!], dtype: 'float32' as const },
     ];
-    const [dFilter, dBias] = backend.runMany('ConvActFilterGrad', [dy, undefined, input], outputs, [g.strides, pads, linear, attrs.filterShape]);
+    const [dFilter, dBias] = backend.runMany('ConvActFilterGrad', [dy, undefined, input], outputs, [
+      g.strides,
+      pads,
+      linear,
+      attrs.filterShape,
+    ]);
     backend.drop(dBias!);
     if (own) backend.drop(input);
     return dFilter!;

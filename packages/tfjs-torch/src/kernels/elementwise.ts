@@ -9,8 +9,23 @@ const unary = [
 ].flatMap((names) => names.split(' '));
 const unaryToBool = ['IsFinite', 'IsInf', 'IsNan', 'LogicalNot'];
 
-const binary = ['Add', 'Atan2', 'FloorDiv', 'Maximum', 'Minimum', 'Mod', 'Multiply', 'Pow', 'RealDiv', 'SquaredDifference', 'Sub'];
+const binary = [
+  'Add',
+  'Atan2',
+  'FloorDiv',
+  'Maximum',
+  'Minimum',
+  'Mod',
+  'Multiply',
+  'Pow',
+  'RealDiv',
+  'SquaredDifference',
+  'Sub',
+];
 const binaryToBool = ['Equal', 'Greater', 'GreaterEqual', 'Less', 'LessEqual', 'LogicalAnd', 'LogicalOr', 'NotEqual'];
+
+// FloorDiv gives integers on every backend of TensorFlow.js.
+const ownType: Partial<Record<string, DataType>> = { FloorDiv: 'int32', Atan2: 'float32' };
 
 // These keep integers; the others compute in float32.
 const keepIntegers = new Set(['Abs', 'Ceil', 'Floor', 'Neg', 'Relu', 'Relu6', 'Round', 'Sign', 'Square']);
@@ -27,7 +42,7 @@ export const elementwise: TorchKernel[] = [
   ...[...binary, ...binaryToBool].map((name) =>
     kernel<'a' | 'b'>(name, ({ backend, inputs: { a, b } }) => {
       const common = a.dtype === 'bool' && b.dtype === 'bool' ? 'int32' : upcastType(a.dtype, b.dtype);
-      const dtype = binaryToBool.includes(name) ? 'bool' : common;
+      const dtype = binaryToBool.includes(name) ? 'bool' : (ownType[name] ?? common);
       return backend.run(name, [a, b], { shape: broadcastShape(a.shape, b.shape, name), dtype });
     }),
   ),

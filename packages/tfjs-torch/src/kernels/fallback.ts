@@ -1,5 +1,5 @@
 import { getKernel, getKernelsForBackend, type KernelBackend, type KernelConfig, type TensorInfo } from '@tensorflow/tfjs-core';
-import type { TorchBackend } from '../backend.js';
+import { dtypeCode, type TorchBackend } from '../backend.js';
 import { backendName, type TorchKernel } from '../kernel.js';
 
 /** Kernels that backend `cpu` has and `torch` lacks, run there: slower, with the same result. */
@@ -26,17 +26,26 @@ function fallback(config: KernelConfig, kernelBackend: KernelBackend): TorchKern
         if (!moved.has(info)) moved.set(info, cpu.makeTensorInfo(info.shape, info.dtype, torch.readSync(info.dataId)));
         return moved.get(info)!;
       };
-      const cpuInputs = Array.isArray(inputs)
-        ? inputs.map((info) => toCpu(info as TensorInfo))
-        : Object.fromEntries(
-            Object.entries(inputs).map(([key, info]) => [key, info == null ? info : Array.isArray(info) ? info.map(toCpu) : toCpu(info)]),
-          );
-      const result = config.kernelFunc({ inputs: cpuInputs as never, ...(attrs ? { attrs } : {}), backend: cpu });
-      const outputs = [result].flat();
-      const back = outputs.map((info) => torch.fromValues(cpu.readSync(info.dataId) as ArrayLike<number>, info.shape, info.dtype));
-      for (const info of outputs) cpu.disposeIntermediateTensorInfo(info);
-      for (const info of moved.values()) cpu.disposeIntermediateTensorInfo(info);
-      return Array.isArray(result) ? back : back[0]!;
+      const outputs: TensorInfo[] = [];
+      try {
+        const cpuInputs = Array.isArray(inputs)
+          ? inputs.map((info) => toCpu(info as TensorInfo))
+          : Object.fromEntries(
+              Object.entries(inputs).map(([key, info]) => [
+                key,
+                info == null ? info : Array.isArray(info) ? info.map(toCpu) : toCpu(info),
+              ]),
+            );
+        const result = config.kernelFunc({ inputs: cpuInputs as never, ...(attrs ? { attrs } : {}), backend: cpu });
+        outputs.push(...[result].flat());
+        for (const { dtype } of outputs) dtypeCode(dtype, config.kernelName);
+        const back = outputs.map((info) =>
+          torch.fromValues(cpu.readSync(info.dataId) as ArrayLike<number>, info.shape, info.dtype),
+        );
+        return Array.isArray(result) ? back : back[0]!;
+      } finally {
+        for (const info of [...outputs, ...moved.values()]) cpu.disposeIntermediateTensorInfo(info);
+      }
     },
   };
 }

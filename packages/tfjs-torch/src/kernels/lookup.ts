@@ -5,7 +5,7 @@ import { kernel, type TorchKernel } from '../kernel.js';
 export const lookup: TorchKernel[] = [
   kernel<'x' | 'indices', { axis: number; batchDims: number }>('GatherV2', ({ backend, inputs: { x, indices }, attrs }) => {
     const [axis] = normalAxes(attrs.axis, x.shape.length);
-    const batchDims = attrs.batchDims ?? 0;
+    const batchDims = attrs.batchDims < 0 ? attrs.batchDims + indices.shape.length : (attrs.batchDims ?? 0);
     const { outputShape } = backend_util.segment_util.collectGatherOpShapeInfo(x as never, indices as never, axis!, batchDims);
     return backend.run('GatherV2', [x, indices], { shape: outputShape, dtype: x.dtype }, [axis!, batchDims, outputShape]);
   }),
@@ -24,10 +24,23 @@ export const lookup: TorchKernel[] = [
   kernel<'indices', { dtype?: DataType; depth: number; onValue: number; offValue: number }>(
     'OneHot',
     ({ backend, inputs: { indices }, attrs: { dtype = 'int32', depth, onValue, offValue } }) =>
-      backend.run('OneHot', [indices], { shape: [...indices.shape, depth], dtype }, [dtypeCode(dtype, 'OneHot'), depth, onValue, offValue]),
+      backend.run('OneHot', [indices], { shape: [...indices.shape, depth], dtype }, [
+        dtypeCode(dtype, 'OneHot'),
+        depth,
+        onValue,
+        offValue,
+      ]),
   ),
   kernel<'x', { k: number; sorted: boolean }>('TopK', ({ backend, inputs: { x }, attrs: { k } }) => {
     const shape = [...x.shape.slice(0, -1), k];
-    return backend.runMany('TopK', [x], [{ shape, dtype: x.dtype }, { shape, dtype: 'int32' }], [k]);
+    return backend.runMany(
+      'TopK',
+      [x],
+      [
+        { shape, dtype: x.dtype },
+        { shape, dtype: 'int32' },
+      ],
+      [k],
+    );
   }),
 ];

@@ -14,7 +14,9 @@ export const shape: TorchKernel[] = [
     const size = util.sizeFromShape(x.shape);
     const target = util.inferFromImplicitShape(attrs.shape, size);
     if (util.sizeFromShape(target) !== size) {
-      throw new Error(`Reshape: shape [${x.shape.join(',')}] has ${size} values, [${target.join(',')}] asks for ${util.sizeFromShape(target)}`);
+      throw new Error(
+        `Reshape: shape [${x.shape.join(',')}] has ${size} values, [${target.join(',')}] asks for ${util.sizeFromShape(target)}`,
+      );
     }
     return reshaped(backend, x, target);
   }),

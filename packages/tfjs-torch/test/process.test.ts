@@ -1,0 +1,107 @@
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import * as tf from '@tensorflow/tfjs-core';
+import { describe, expect, test } from 'vitest';
+import { useTorch } from '../src/index.js';
+
+/** What backend cpu says at its first use in Node. */
+const notice = /=+\nHi, looks like you are running TensorFlow\.js in Node\.js.*\n=+\n/g;
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+function run(script: string, ...args: string[]) {
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, ['--import', 'tsx', script, ...args], {
+    cwd: here('../../..'),
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+  return { status, signal, stdout: stdout.trim(), stderr: stderr.replace(notice, '').trim() };
+}
+
+const scenario = (name: string) => run(here('scenarios.ts'), name);
+
+describe('a process ends', () => {
+  test('once a pending read has come', () =>
+    expect(scenario('pending read')).toEqual({ status: 0, signal: null, stdout: 'read', stderr: '' }));
+  for (const name of ['unread tensors', 'exit during an op', 'error that no one reads']) {
+    test(`cleanly: ${name}`, () => expect(scenario(name)).toEqual({ status: 0, signal: null, stdout: '', stderr: '' }));
+  }
+  test('with its own code during a read', () =>
+    expect(scenario('exit with a code during a read')).toEqual({ status: 3, signal: null, stdout: '', stderr: '' }));
+  test('by an uncaught error with its message, not by a signal', () => {
+    const { status, signal, stderr } = scenario('uncaught error during an op');
+    expect({ status, signal }).toEqual({ status: 1, signal: null });
+    expect(stderr).toContain('on purpose');
+  });
+});
+
+describe('worker threads', () => {
+  test('two and the main thread compute at once, each on an engine of its own', () =>
+    expect(scenario('workers and the main thread')).toEqual({ status: 0, signal: null, stdout: 'right', stderr: '' }));
+  test('may be terminated during an op, a read or a wait', () =>
+    expect(scenario('terminated workers')).toEqual({ status: 0, signal: null, stdout: 'alive', stderr: '' }));
+});
+
+test('timers fire while kernels run', async () => {
+  await useTorch({ threads: 1 });
+  const x = tf.randomUniform([700, 700], -0.001, 0.001);
+  let ticks = 0;
+  const timer = setInterval(() => ticks++, 5);
+  const start = performance.now();
+  const y = tf.tidy(() => {
+    let product = x;
+    for (let i = 0; i < 20; i++) product = tf.matMul(product, x);
+    return product;
+  });
+  const queued = performance.now() - start;
+  await y.data();
+  const took = performance.now() - start;
+  clearInterval(timer);
+  expect(queued).toBeLessThan(took / 2); // the calls return before the kernels have run
+  expect(ticks).toBeGreaterThan(took / 5 / 4);
+});
+
+describe('where a piece is missing', () => {
+  /** Loads the engine from a copy of its sources; `addon`: what lies in the addon's place. */
+  function withoutAddon(addon?: string) {
+    const folder = mkdtempSync(join(tmpdir(), 'tfjs-torch-'));
+    try {
+      cpSync(here('../src'), join(folder, 'src'), { recursive: true });
+      symlinkSync(here('../node_modules'), join(folder, 'node_modules'));
+      if (addon !== undefined) {
+        mkdirSync(join(folder, 'build/Release'), { recursive: true });
+        writeFileSync(join(folder, 'build/Release/mdt_tfjs_torch.node'), addon);
+      }
+      writeFileSync(
+        join(folder, 'start.mts'),
+        `import { EngineUnavailableError, useTorch } from './src/index.ts';
+         import * as tf from '@tensorflow/tfjs-core';
+         const error = await useTorch().catch((e) => e);
+         await tf.setBackend('cpu'); // the rest goes on without the engine
+         console.log(JSON.stringify([error instanceof EngineUnavailableError, error.message, tf.add(1, 2).dataSync()[0]]));`,
+      );
+      const { stdout, stderr } = run(join(folder, 'start.mts'));
+      expect(stderr).toBe('');
+      return JSON.parse(stdout) as [boolean, string, number];
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  }
+
+  test('an addon that was never built is named, with what to do', () =>
+    expect(withoutAddon()).toEqual([
+      true,
+      'tfjs-torch: the addon mdt_tfjs_torch.node has not been built; `npm run setup` builds it',
+      3,
+    ]));
+
+  test('an addon that does not load is named, with what to do', () => {
+    const [typed, message, sum] = withoutAddon('no library');
+    expect([typed, sum]).toEqual([true, 3]);
+    expect(message).toMatch(
+      /^tfjs-torch: the addon does not load \(.*(ELF|short|invalid).*\); `npm run setup` builds it again for the libtorch it finds$/s,
+    );
+  });
+});

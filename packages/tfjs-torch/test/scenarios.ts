@@ -1,0 +1,108 @@
+// Runs one scenario in a process of its own: `node --import tsx scenarios.ts NAME`; process.test.ts watches how it ends.
+import { once } from 'node:events';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import * as tf from '@tensorflow/tfjs-core';
+import { useTorch } from '../src/index.js';
+
+/** A result whose kernels take a second or more. */
+function longOp(steps = 60): tf.Tensor {
+  return tf.tidy(() => {
+    let x = tf.randomUniform([1000, 1000], -0.001, 0.001);
+    for (let i = 0; i < steps; i++) x = tf.matMul(x, x);
+    return x;
+  });
+}
+
+/** Σ of (seed · i)², through a matrix product, gathers and a convolution. */
+function answer(seed: number): number {
+  return tf.tidy(() => {
+    const x = tf.mul(tf.range(0, 1000), seed / 1000);
+    const row = tf.gather(tf.reshape(x, [1, 1000]), tf.tensor1d([0], 'int32'));
+    const image = tf.reshape(x, [1, 10, 100, 1]) as tf.Tensor4D;
+    const same = tf.conv2d(image, tf.ones<tf.Rank.R4>([1, 1, 1, 1]), 1, 'same');
+    return tf.sum(tf.matMul(row, tf.reshape(same, [1000, 1]))).dataSync()[0]!;
+  });
+}
+
+const expected = (seed: number) => (seed / 1000) ** 2 * ((999 * 1000 * 1999) / 6);
+
+async function check(seed: number): Promise<void> {
+  for (let i = 0; i < 50; i++) {
+    const got = answer(seed);
+    if (Math.abs(got - expected(seed)) > 1e-5 * expected(seed)) throw new Error(`seed ${seed}: ${got} for ${expected(seed)}`);
+    if (i % 10 === 0) await tf.nextFrame().catch(() => {});
+  }
+}
+
+/** A worker that runs this file; tsx has to be put into every thread. */
+function worker(task: string, seed: number): Worker {
+  const start = `import('tsx/esm/api').then(({ register }) => { register(); return import('${import.meta.url}'); })`;
+  return new Worker(start, { eval: true, workerData: { task, seed } });
+}
+
+const scenarios: Record<string, () => Promise<void>> = {
+  async 'pending read'() {
+    void longOp(10)
+      .data()
+      .then(() => console.log('read'));
+  },
+  async 'unread tensors'() {
+    longOp();
+    longOp();
+  },
+  async 'exit during an op'() {
+    longOp();
+    setTimeout(() => process.exit(0), 20);
+  },
+  async 'exit with a code during a read'() {
+    void longOp().data();
+    setTimeout(() => process.exit(3), 20);
+  },
+  async 'uncaught error during an op'() {
+    longOp();
+    throw new Error('on purpose');
+  },
+  async 'error that no one reads'() {
+    tf.gather(tf.zeros([3]), tf.tensor1d([9], 'int32'));
+  },
+  async 'workers and the main thread'() {
+    const workers = [worker('check', 3), worker('check', 5)];
+    const ends = workers.map((w) => once(w, 'exit'));
+    await check(2);
+    for (const [code] of await Promise.all(ends)) if (code !== 0) throw new Error(`a worker ended with ${code}`);
+    console.log('right');
+  },
+  async 'terminated workers'() {
+    for (const task of ['long op', 'long read', 'long wait']) {
+      const w = worker(task, 1);
+      await once(w, 'message');
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      await w.terminate();
+      await check(2);
+    }
+    console.log('alive');
+  },
+};
+
+const tasks: Record<string, () => Promise<void>> = {
+  check: () => check((workerData as { seed: number }).seed),
+  async 'long op'() {
+    longOp(20);
+    parentPort!.postMessage('started');
+    setInterval(() => {}, 1000);
+  },
+  async 'long read'() {
+    const x = longOp(20);
+    parentPort!.postMessage('started');
+    await x.data();
+  },
+  async 'long wait'() {
+    const x = longOp(20);
+    parentPort!.postMessage('started');
+    x.dataSync();
+    setInterval(() => {}, 1000);
+  },
+};
+
+await useTorch({ threads: 1 });
+await (isMainThread ? scenarios[process.argv[2]!]! : tasks[(workerData as { task: string }).task]!)();
