@@ -201,6 +201,13 @@ test('functions whose values are no integers give floats of integers', async () 
   }
 });
 
+test('infinite divisors leave the remainder that NumPy gives', async () => {
+  await tf.setBackend('torch'); // backend cpu gives NaN where the signs differ
+  const x = tf.tensor([1.5, -1.5, 1.5, -1.5]);
+  const divisor = tf.tensor([1, 1, -1, -1].map((sign) => sign * Number.POSITIVE_INFINITY));
+  expect(Array.from(tf.mod(x, divisor).dataSync())).toEqual([1.5, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -1.5]);
+});
+
 test('any shape that broadcasts gives what backend cpu gives', async () => {
   const pair = sizes.chain((full) =>
     fc.record({

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import { beforeAll, describe, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { useTorch } from '../src/index.js';
 import { agrees, bools, expectClose, expectSame, floats, given, ints, type Op } from './compare.js';
 
@@ -84,6 +84,21 @@ describe('softmax', () => {
     expectClose(Array.from(result.dataSync()), [Math.log(1 / 4), Math.log(3 / 4), 0, -200]);
   });
   agrees('logSumExp', ((x: tf.Tensor) => tf.logSumExp(x, 1)) as Op, [floats(shape)]);
+});
+
+test('NaN counts as the extreme, as in NumPy', async () => {
+  await tf.setBackend('torch'); // backend cpu passes over a NaN that does not come first
+  const x = tf.tensor([1, Number.NaN, 3]);
+  expect([tf.argMax(x), tf.argMin(x)].map((place) => place.dataSync()[0])).toEqual([1, 1]);
+  expect(Array.from(tf.topk(x, 3).indices.dataSync())).toEqual([1, 2, 0]);
+});
+
+test('over an axis of no size: all hold, none is the largest', async () => {
+  await tf.setBackend('torch'); // backend cpu: not all hold, the largest is NaN, the mean is 0
+  const empty = tf.zeros([2, 0]);
+  expect(tf.all(tf.cast(empty, 'bool'), 1).dataSync()).toEqual(Uint8Array.of(1, 1));
+  expect(tf.mean(empty, 1).dataSync()).toEqual(Float32Array.of(Number.NaN, Number.NaN));
+  expect(() => tf.max(empty, 1).dataSync()).toThrow('Max(Float[2,0])');
 });
 
 test('any shape and axes give what backend cpu gives', async () => {

@@ -4,6 +4,8 @@ import { backendName, type TorchKernel } from '../kernel.js';
 
 /** Kernels that backend `cpu` has and `torch` lacks, run there: slower, with the same result. */
 export function fallbackKernels(cpu: KernelBackend): TorchKernel[] {
+  // Its first use advises, on stderr, to install an engine; one is running.
+  (cpu as KernelBackend & { firstUse: boolean }).firstUse = false;
   return getKernelsForBackend('cpu')
     .filter(({ kernelName }) => !getKernel(kernelName, backendName))
     .map((config) => fallback(config, cpu));
