@@ -1,5 +1,5 @@
-// The innermost loops of direct_conv.cc. Everything here is compiled for AVX-512 and must only be reached through
-// direct::available().
+// The innermost loops of direct_conv.cc and winograd.cc. Everything here is compiled for AVX-512 and must only be reached
+// through direct::available().
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -1,7 +1,8 @@
-// Convolutions, channels last: our direct kernels where they are quicker, ATen's (oneDNN's) elsewhere.
+// Convolutions, channels last: Winograd's or our direct kernels where they are quicker, ATen's (oneDNN's) elsewhere.
 #include "../call.h"
 #include "../direct_conv.h"
 #include "../sparse_boxes.h"
+#include "../winograd.h"
 
 namespace mdt {
 namespace {
@@ -56,10 +57,12 @@ at::Tensor forward(const at::Tensor& input, const at::Tensor& filter, const std:
                    const std::vector<int64_t>& shape) {
   const at::Tensor x = input.contiguous();
   const direct::Shape s = direct_shape(x.sizes(), shape, filter.sizes(), g, g.pads);
-  if (direct::suits(s)) {
+  const bool tiled = winograd::suits(s);
+  if (tiled || direct::suits(s)) {
     at::Tensor y = at::empty(shape, x.options());
     const at::Tensor weights = filter.contiguous();
-    direct::forward(s, x.const_data_ptr<float>(), weights.const_data_ptr<float>(), bias ? bias->const_data_ptr<float>() : nullptr, kSlopes[g.activation], y.mutable_data_ptr<float>());
+    (tiled ? winograd::forward : direct::forward)(s, x.const_data_ptr<float>(), weights.const_data_ptr<float>(), bias ? bias->const_data_ptr<float>() : nullptr,
+                                                  kSlopes[g.activation], y.mutable_data_ptr<float>());
     return y;
   }
   at::Tensor y = channels_last(at::convolution(channels_first(x), filter_to_aten(filter), bias, g.strides, g.pads, g.ones(), false, g.zeros(), 1));
@@ -80,9 +83,10 @@ at::Tensor input_gradient(const at::Tensor& gradient, const std::vector<int64_t>
   const at::Tensor dy = gradient.contiguous();
   const at::Tensor dx = at::empty(shape, dy.options());
   const direct::Shape s = direct_shape(shape, dy.sizes(), filter.sizes(), g, pads);
-  if (direct::suits(s)) {
+  const bool tiled = winograd::suits(s);
+  if (tiled || direct::suits(s)) {
     const at::Tensor weights = filter.contiguous();
-    direct::input_gradient(s, dy.const_data_ptr<float>(), weights.const_data_ptr<float>(), dx.mutable_data_ptr<float>());
+    (tiled ? winograd::input_gradient : direct::input_gradient)(s, dy.const_data_ptr<float>(), weights.const_data_ptr<float>(), dx.mutable_data_ptr<float>());
     return dx;
   }
   // ATen asks for x, but only its shape counts here.
@@ -94,8 +98,9 @@ at::Tensor filter_gradient(const at::Tensor& gradient, const at::Tensor& input, 
   const at::Tensor dy = gradient.contiguous(), x = input.contiguous();
   at::Tensor filter = at::empty(shape, dy.options());
   const direct::Shape s = direct_shape(x.sizes(), dy.sizes(), shape, g, pads);
-  if (direct::suits(s)) {
-    direct::filter_gradient(s, dy.const_data_ptr<float>(), x.const_data_ptr<float>(), filter.mutable_data_ptr<float>());
+  const bool tiled = winograd::suits(s);
+  if (tiled || direct::suits(s)) {
+    (tiled ? winograd::filter_gradient : direct::filter_gradient)(s, dy.const_data_ptr<float>(), x.const_data_ptr<float>(), filter.mutable_data_ptr<float>());
     return filter;
   }
   return filter_from_aten(std::get<1>(backward(dy, x, filter_to_aten(filter), g, pads, {false, true, false})));
