@@ -1,5 +1,5 @@
 import { type Dim, type kernels, perAxis } from '@mdt/core';
-import type * as tf from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import type { Mode } from './backbone.js';
 import { convInit, type InitScheme } from './init.js';
 import { type NormKind, norm } from './norm.js';
@@ -12,6 +12,15 @@ import { Weight } from './weight.js';
 export interface Block {
   readonly variables: readonly Weight[];
   apply(x: tf.Tensor, mode: Mode): tf.Tensor;
+}
+
+/** Runs blocks one after the other; what one made for the next is freed as soon as it has been used. */
+export function chain(blocks: readonly Block[], x: tf.Tensor, mode: Mode): tf.Tensor {
+  return blocks.reduce((y, block) => {
+    const next = block.apply(y, mode);
+    if (y !== x && next !== y) y.dispose(); // the gradient tape has handles of its own
+    return next;
+  }, x);
 }
 
 /** What all blocks of a network have in common. */
@@ -54,9 +63,11 @@ export function convBlock<D extends Dim>(options: ConvBlockOptions<D>): Block {
   return {
     variables: [weight, bias, ...(normalisation?.variables ?? [])],
     apply(x, mode) {
-      const fused = normalisation ? 'linear' : activation;
-      const y = conv(x, weight.variable, bias.variable, { strides, pads, activation: fused });
-      return normalisation ? activate(normalisation.apply(y, mode), activation) : y;
+      if (!normalisation) return conv(x, weight.variable, bias.variable, { strides, pads, activation });
+      return tf.tidy(() => {
+        const y = conv(x, weight.variable, bias.variable, { strides, pads, activation: 'linear' });
+        return activate(normalisation.apply(y, mode), activation);
+      });
     },
   };
 }
@@ -87,8 +98,10 @@ export function residualBlock<D extends Dim>(options: ResidualBlockOptions<D>): 
   return {
     variables: [reduce, spatial, expand, ...(shortcut ? [shortcut] : [])].flatMap((part) => part.variables),
     apply(x, mode) {
-      const y = expand.apply(spatial.apply(reduce.apply(x, mode), mode), mode);
-      return add(y, shortcut ? shortcut.apply(x, mode) : x, style.activation);
+      return tf.tidy(() => {
+        const y = chain([reduce, spatial, expand], x, mode);
+        return add(y, shortcut ? shortcut.apply(x, mode) : x, style.activation);
+      });
     },
   };
 }

@@ -1,5 +1,5 @@
 import { type Dim, InputError, type PerAxis } from '@mdt/core';
-import type * as tf from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import { type Backbone, type FeatureSpec, totalStride } from './backbone.js';
 import { convBlock } from './blocks.js';
 import type { InitScheme } from './init.js';
@@ -49,14 +49,21 @@ export function fpn<D extends Dim>(body: Backbone<D>, { outChannels, init = 'uni
     totalStride: totalStride(body),
     apply(images, mode) {
       const maps = body.apply(images, mode);
-      const merged: tf.Tensor[] = [];
+      const outputs: tf.Tensor[] = [];
+      let merged: tf.Tensor | undefined;
       for (let i = levels.length - 1; i >= 0; i--) {
-        const level = levels[i]!;
-        const lateral = level.lateral.apply(maps[i]!, mode);
-        const coarser = merged[i + 1];
-        merged[i] = coarser ? add(lateral, upsample(coarser, { factors: level.fromCoarser, mode: level.mode })) : lateral;
+        const { lateral, output, fromCoarser, mode: upsampling } = levels[i]!;
+        const coarser = merged;
+        merged = tf.tidy(() => {
+          const side = lateral.apply(maps[i]!, mode);
+          return coarser ? add(side, upsample(coarser, { factors: fromCoarser, mode: upsampling })) : side;
+        });
+        coarser?.dispose();
+        if (output) outputs.unshift(output.apply(merged, mode));
       }
-      return levels.flatMap(({ output }, i) => (output ? [output.apply(merged[i]!, mode)] : []));
+      merged?.dispose();
+      for (const map of new Set(maps)) if (map !== images) map.dispose();
+      return outputs;
     },
   };
 }

@@ -11,6 +11,7 @@ export {
   type Block,
   type BlockStyle,
   type ConvBlockOptions,
+  chain,
   convBlock,
   type ResidualBlockOptions,
   residualBlock,

@@ -1,7 +1,7 @@
 import { type Dim, InputError, type PerAxis, perAxis, refuseUnknownKeys } from '@mdt/core';
 import type * as tf from '@tensorflow/tfjs-core';
 import type { Backbone, FeatureSpec } from './backbone.js';
-import { type Block, type BlockStyle, convBlock, residualBlock } from './blocks.js';
+import { type Block, type BlockStyle, chain, convBlock, residualBlock } from './blocks.js';
 import { maxPool } from './ops/max-pool.js';
 
 export interface ResNetOptions<D extends Dim = Dim> extends BlockStyle {
@@ -81,12 +81,14 @@ export function resNet<D extends Dim>(options: ResNetOptions<D>): Backbone<D> {
     features,
     variables: [...stem, c1, ...stages.flat()].flatMap((block) => block.variables),
     apply(images, mode) {
-      const run = (blocks: readonly Block[], x: tf.Tensor) => blocks.reduce((y, block) => block.apply(y, mode), x);
-      const c0 = run(stem, images);
+      const c0 = chain(stem, images, mode);
       const first = c1.apply(c0, mode);
       const maps: tf.Tensor[] = strideOne ? [c0, first] : [];
-      let x = maxPool(first, pool);
-      for (const stage of stages) maps.push((x = run(stage, x)));
+      const pooled = maxPool(first, pool);
+      if (!strideOne) first.dispose();
+      let x = pooled;
+      for (const stage of stages) maps.push((x = chain(stage, x, mode)));
+      pooled.dispose();
       return maps;
     },
   };

@@ -4,6 +4,7 @@
 #include <c10/core/CPUAllocator.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -17,7 +18,9 @@ namespace {
 
 constexpr size_t kLarge = size_t{1} << 20;      // smaller blocks stay with the system's allocator
 constexpr size_t kHugePage = size_t{2} << 20;
-constexpr size_t kMaxCached = size_t{1} << 30;  // unused bytes kept at most
+// Unused blocks are kept while all memory together stays near the most that tensors ever used at once, and up to a limit.
+constexpr size_t kSlack = size_t{256} << 20;
+constexpr size_t kMaxCached = size_t{4} << 30;
 
 // Sizes are rounded up to eighths of a power of two, so that nearly equal requests share blocks.
 size_t size_class(size_t bytes) {
@@ -33,12 +36,12 @@ class BlockCache {
     const size_t size = size_class(bytes);
     {
       std::lock_guard lock(mutex_);
-      const auto found = unused_.find(size);
-      if (found != unused_.end()) {
-        void* block = found->second;
+      const auto found = unused_.lower_bound(size);
+      if (found != unused_.end() && found->first <= size + size / 4) {
+        const auto [fitting, block] = *found;
         unused_.erase(found);
-        cached_ -= size;
-        sizes_[block] = size;
+        cached_ -= fitting;
+        hold(block, fitting);
         return block;
       }
     }
@@ -49,7 +52,7 @@ class BlockCache {
     }
     if (block == nullptr) return nullptr;
     std::lock_guard lock(mutex_);
-    sizes_[block] = size;
+    hold(block, size);
     return block;
   }
 
@@ -60,13 +63,10 @@ class BlockCache {
     if (found == sizes_.end()) return false;
     const size_t size = found->second;
     sizes_.erase(found);
-    if (size > kMaxCached) {
-      std::free(block);
-      return true;
-    }
+    used_ -= size;
     unused_.emplace(size, block);
     cached_ += size;
-    while (cached_ > kMaxCached) {
+    while (cached_ > kMaxCached || (cached_ > 0 && used_ + cached_ > peak_ + kSlack)) {
       const auto largest = std::prev(unused_.end());
       cached_ -= largest->first;
       std::free(largest->second);
@@ -76,6 +76,12 @@ class BlockCache {
   }
 
  private:
+  void hold(void* block, size_t size) {
+    sizes_[block] = size;
+    used_ += size;
+    peak_ = std::max(peak_, used_);
+  }
+
   static void* system_block(size_t size) {
     void* block = nullptr;
     if (posix_memalign(&block, size >= kHugePage ? kHugePage : 64, size) != 0) return nullptr;
@@ -93,7 +99,7 @@ class BlockCache {
   std::mutex mutex_;
   std::multimap<size_t, void*> unused_;
   std::unordered_map<void*, size_t> sizes_;  // of blocks in use
-  size_t cached_ = 0;
+  size_t cached_ = 0, used_ = 0, peak_ = 0;  // bytes
 };
 
 // Lives as long as the process: tensors may outlive everything that could own it.

@@ -1,4 +1,4 @@
-import { type Block, type BlockStyle, convBlock } from '@mdt/backbone';
+import { type Block, type BlockStyle, chain, convBlock } from '@mdt/backbone';
 import type { Dim } from '@mdt/core';
 
 export interface TowerOptions<D extends Dim = Dim> extends Omit<BlockStyle, 'norm'> {
@@ -23,6 +23,6 @@ export function tower<D extends Dim>({ name, filters, out, in: inChannels, ...st
   const blocks = [...hidden, convBlock({ ...style, name: `${name}.final`, in: filters, out, activation: 'linear' })];
   return {
     variables: blocks.flatMap((block) => block.variables),
-    apply: (x, mode) => blocks.reduce((y, block) => block.apply(y, mode), x),
+    apply: (x, mode) => chain(blocks, x, mode),
   };
 }
