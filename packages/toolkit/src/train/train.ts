@@ -109,6 +109,9 @@ export function train<D extends Dim>(detector: Detector<D>, options: TrainOption
   };
 }
 
+/** How far the clock may be ahead of the steps, as a share of the time budget, before the schedule follows it. */
+const clockLead = 0.1;
+
 async function* epochs<D extends Dim>(
   detector: Detector<D>,
   options: TrainOptions<D>,
@@ -151,7 +154,8 @@ async function* epochs<D extends Dim>(
         }
         const stepStart = performance.now();
         const batch = await next;
-        const byTime = timeBudgetSeconds === undefined ? 0 : elapsed() / timeBudgetSeconds;
+        // The clock takes over only where it is well ahead of the steps: a run that is on time must not depend on it.
+        const byTime = timeBudgetSeconds === undefined ? 0 : (elapsed() / timeBudgetSeconds - clockLead) / (1 - clockLead);
         optimizer.learningRate = baseRate * schedule(Math.max(step / steps, byTime));
         const gradients = gradientsOf(detector, batch, variables, random.fork(`step ${step}`));
         try {
