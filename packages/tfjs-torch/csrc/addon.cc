@@ -287,16 +287,20 @@ napi_value Memory(napi_env env, napi_callback_info) {
   return result;
 }
 
-// profile(): [seconds, calls] of each opcode since the last call, in turn
+// profile(): [seconds, calls, copies, bytes copied] of each opcode since the last call, in turn
 napi_value Profile(napi_env env, napi_callback_info) {
   EnvData* data = started(env);
   if (data == nullptr) return nullptr;
-  const auto profile = data->executor->profile();
+  std::vector<double> numbers;
+  for (const auto& p : data->executor->profile()) {
+    for (const double value : {p.seconds, static_cast<double>(p.calls), static_cast<double>(p.copies.count), static_cast<double>(p.copies.bytes)}) {
+      numbers.push_back(value);
+    }
+  }
   napi_value result, value;
-  if (napi_create_array_with_length(env, profile.size() * 2, &result) != napi_ok) return nullptr;
-  for (size_t i = 0; i < profile.size(); i++) {
-    if (napi_create_double(env, profile[i].seconds, &value) != napi_ok || napi_set_element(env, result, 2 * i, value) != napi_ok) return nullptr;
-    if (napi_create_double(env, static_cast<double>(profile[i].calls), &value) != napi_ok || napi_set_element(env, result, 2 * i + 1, value) != napi_ok) return nullptr;
+  if (napi_create_array_with_length(env, numbers.size(), &result) != napi_ok) return nullptr;
+  for (size_t i = 0; i < numbers.size(); i++) {
+    if (napi_create_double(env, numbers[i], &value) != napi_ok || napi_set_element(env, result, i, value) != napi_ok) return nullptr;
   }
   return result;
 }

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "layout.h"
+
 namespace mdt {
 
 class Call {
@@ -14,10 +16,24 @@ class Call {
   Call(std::vector<const at::Tensor*> inputs, const double* attrs, size_t num_attrs, size_t num_outputs)
       : inputs_(std::move(inputs)), attrs_(attrs), num_attrs_(num_attrs), outputs_(num_outputs) {}
 
-  // Input i; throws when the caller left it out.
+  // Input i; throws when the caller left it out. What is held in 16 bits comes as float32.
   const at::Tensor& in(size_t i) const {
+    const at::Tensor& tensor = stored(i);
+    if (!is_low(tensor)) return tensor;
+    converted_.resize(inputs_.size());
+    if (!converted_[i].defined()) converted_[i] = converted(tensor, at::kFloat);
+    return converted_[i];
+  }
+  // The same as it is held, for kernels that know what to do with 16 bits.
+  const at::Tensor& stored(size_t i) const {
     if (!has(i)) throw std::invalid_argument("input " + std::to_string(i) + " is missing");
     return *inputs_[i];
+  }
+  // As it is held where all inputs are held alike, else as float32.
+  const at::Tensor& alike(size_t i) const {
+    const at::ScalarType type = stored(i).scalar_type();
+    for (size_t k = 0; k < inputs_.size(); k++) if (has(k) && stored(k).scalar_type() != type) return in(i);
+    return stored(i);
   }
   bool has(size_t i) const { return i < inputs_.size() && inputs_[i] != nullptr; }
   size_t num_inputs() const { return inputs_.size(); }
@@ -44,6 +60,7 @@ class Call {
 
  private:
   std::vector<const at::Tensor*> inputs_;
+  mutable std::vector<at::Tensor> converted_;
   const double* attrs_;
   size_t num_attrs_;
   size_t next_ = 0;
@@ -71,12 +88,5 @@ void add_pool(std::vector<Kernel>&);
 void add_resize(std::vector<Kernel>&);
 void add_norm(std::vector<Kernel>&);
 void add_optimizer(std::vector<Kernel>&);
-
-// tfjs keeps channels last; ATen names channels first. Both are views of the same memory.
-inline at::Tensor channels_first(const at::Tensor& x) { return x.movedim(-1, 1); }
-inline at::Tensor channels_last(const at::Tensor& x) { return x.movedim(1, -1).contiguous(); }
-inline at::MemoryFormat channels_last_format(int64_t rank) {
-  return rank == 5 ? at::MemoryFormat::ChannelsLast3d : at::MemoryFormat::ChannelsLast;
-}
 
 }  // namespace mdt

@@ -135,7 +135,7 @@ void Executor::read(int64_t index, std::function<void(at::Tensor, std::shared_pt
     if (from.error) return done({}, from.error);
     if (!from.tensor.defined()) return done({}, std::make_shared<std::string>("read: the tensor is disposed"));
     try {
-      done(from.tensor.contiguous(), nullptr);
+      done((is_low(from.tensor) ? from.tensor.to(at::kFloat) : from.tensor).contiguous(), nullptr);
     } catch (const std::exception& e) {
       done({}, std::make_shared<std::string>(describe("read", {&from.tensor}, e.what())));
     }
@@ -202,6 +202,7 @@ void Executor::execute(int opcode, const std::vector<double>& args) {
   std::vector<at::Tensor> results;
   if (!error) {
     Call call(inputs, args.data() + attr, num_attr, num_out);
+    copies() = {};
     const auto start = std::chrono::steady_clock::now();
     try {
       kernel.run(call);
@@ -215,6 +216,8 @@ void Executor::execute(int opcode, const std::vector<double>& args) {
     }
     profile_[opcode].seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     profile_[opcode].calls++;
+    profile_[opcode].copies.count += copies().count;
+    profile_[opcode].copies.bytes += copies().bytes;
   }
   for (size_t i = 0; i < num_out; i++) {
     Slot& target = slot(static_cast<int64_t>(args[out + i]));

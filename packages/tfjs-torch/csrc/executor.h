@@ -13,6 +13,8 @@
 #include <thread>
 #include <vector>
 
+#include "layout.h"
+
 namespace mdt {
 
 // What a slot holds: a tensor, or the error of the kernel that should have made it.
@@ -24,6 +26,7 @@ struct Slot {
 struct KernelProfile {
   double seconds = 0;
   int64_t calls = 0;
+  Copies copies;
 };
 
 struct MemoryUse {

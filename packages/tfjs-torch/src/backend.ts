@@ -10,6 +10,24 @@ export interface OutputSpec {
 /** An attribute of a native kernel; a list is sent with its length. */
 export type NativeAttr = number | boolean | readonly number[];
 
+/** The type in which convolutions and matrix products run. */
+export type Precision = 'float32' | 'bfloat16' | 'float16';
+
+/** By the numbers that native code knows them by. */
+export const precisions: readonly Precision[] = ['float32', 'bfloat16', 'float16'];
+
+/** What a native kernel took. */
+export interface KernelTime {
+  kernel: string;
+  seconds: number;
+  calls: number;
+  /** Tensors that it copied only because their layout or type did not suit it. */
+  copies: number;
+  copiedBytes: number;
+}
+
+const profileFields = 4; // numbers that the binding gives per kernel
+
 interface TensorRecord {
   slot: number;
   dtype: DataType;
@@ -38,6 +56,8 @@ export class TorchBackend extends KernelBackend {
   private readonly freeSlots: number[] = [];
   private numSlots = 0;
   private dataIds = 0;
+  /** Every product kernel sends it along: what is queued keeps the precision of its call. */
+  precision: Precision = 'float32';
 
   constructor(
     private readonly binding: Binding,
@@ -110,6 +130,7 @@ export class TorchBackend extends KernelBackend {
     return { unreliable: false, numBytesNative: bytes, numTensorsNative: tensors };
   }
 
+  /** Tensors are float32 to TensorFlow.js in every precision. */
   override floatPrecision(): 16 | 32 {
     return 32;
   }
@@ -128,7 +149,7 @@ export class TorchBackend extends KernelBackend {
     f();
     const profile = this.binding.profile();
     let seconds = 0;
-    for (let i = 0; i < profile.length; i += 2) seconds += profile[i]!;
+    for (let i = 0; i < profile.length; i += profileFields) seconds += profile[i]!;
     return { kernelMs: seconds * 1000 };
   }
 
@@ -200,13 +221,21 @@ export class TorchBackend extends KernelBackend {
     return { dataId: this.write(values, shape.slice(), dtype), shape: shape.slice(), dtype };
   }
 
-  /** Seconds and calls per native kernel since the last call, longest first; waits for the queue. */
-  profile(): { kernel: string; seconds: number; calls: number }[] {
+  /** What each native kernel took since the last call, longest first; waits for the queue. */
+  profile(): KernelTime[] {
     const numbers = this.binding.profile();
     return this.binding.kernels
-      .map((kernel, i) => ({ kernel, seconds: numbers[2 * i]!, calls: numbers[2 * i + 1]! }))
+      .map((kernel, i) => {
+        const [seconds, calls, copies, copiedBytes] = numbers.slice(i * profileFields) as [number, number, number, number];
+        return { kernel, seconds, calls, copies, copiedBytes };
+      })
       .filter(({ calls }) => calls > 0)
       .sort((a, b) => b.seconds - a.seconds);
+  }
+
+  /** The number by which native code knows the precision. */
+  get precisionCode(): number {
+    return precisions.indexOf(this.precision);
   }
 
   setThreads(threads: number): void {
