@@ -7,4 +7,19 @@ export {
   nonMaximumSuppression,
   nonMaximumSuppressionAsync,
 } from './ops/nms.js';
-export type { BoxOpOptions } from './ops/options.js';
+export type { Abortable, BoxOpOptions, OpOptions, ThreadOptions } from './ops/options.js';
+export {
+  type PyramidRoiAlignOptions,
+  pyramidRoiAlign,
+  pyramidRoiAlignAsync,
+  pyramidRoiAlignGrad,
+  pyramidRoiAlignGradAsync,
+  type RoiAlignOptions,
+  type RoiGrid,
+  type RoiMap,
+  roiAlign,
+  roiAlignAsync,
+  roiAlignGrad,
+  roiAlignGradAsync,
+} from './ops/roi-align.js';
+export { type RoiLevelOptions, roiLevels } from './ops/roi-levels.js';

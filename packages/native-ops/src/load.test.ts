@@ -2,7 +2,8 @@ import { execFile, execFileSync } from 'node:child_process';
 import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
-import { type NativeBinding, nativeBinding, nativeInfo } from './load.js';
+import type { NativeBinding } from './binding.js';
+import { nativeBinding, nativeInfo } from './load.js';
 
 const binding = nativeBinding() as NativeBinding;
 const binary = nativeInfo().reason;
@@ -53,16 +54,16 @@ test.each([
 
 test('native boxIou refuses a matrix that no memory holds', () => {
   const many = new Float32Array(4 * 100_000);
-  expect(() => binding.boxIou(many, many, 2, false, 0)).toThrow('boxIou: the matrix would have 10000000000 values');
+  expect(() => binding.boxIou(many, many, 2, false, 0, null)).toThrow('boxIou: the result would have 10000000000 values');
 });
 
 test('arrays on a shared or detached buffer are read or refused', () => {
   const shared = new Float32Array(new SharedArrayBuffer(16));
   shared.set([0, 0, 2, 2]);
-  expect([...binding.boxIou(shared, shared, 2, false, 1)]).toEqual([1]);
+  expect([...binding.boxIou(shared, shared, 2, false, 1, null)]).toEqual([1]);
   const detached = Float32Array.of(0, 0, 2, 2);
   structuredClone(detached.buffer, { transfer: [detached.buffer] });
-  expect([...binding.boxIou(detached, detached, 2, false, 1)]).toEqual([]);
+  expect([...binding.boxIou(detached, detached, 2, false, 1, null)]).toEqual([]);
 });
 
 const workerScript = `

@@ -2,27 +2,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-
-type Reals = Float32Array | Float64Array;
-type NmsArguments = [
-  boxes: Reals,
-  scores: Reals,
-  groups: Int32Array | null,
-  dim: number,
-  iouThreshold: number,
-  inclusive: boolean,
-  maxBoxes: number,
-  threads: number,
-];
-type BoxIouArguments = [a: Reals, b: Reals, dim: number, inclusive: boolean, threads: number];
-
-/** What csrc/napi/addon.cc exports. */
-export interface NativeBinding {
-  nms(...args: NmsArguments): Int32Array;
-  nmsAsync(...args: NmsArguments): Promise<Int32Array>;
-  boxIou(...args: BoxIouArguments): Float64Array;
-  boxIouAsync(...args: BoxIouArguments): Promise<Float64Array>;
-}
+import type { NativeBinding } from './binding.js';
 
 export interface NativeInfo {
   /** Whether the C++ ops are in use; else their TypeScript twins are, which give the same results, slower. */

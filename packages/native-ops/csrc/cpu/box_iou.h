@@ -11,7 +11,8 @@ namespace mdt {
 
 // Writes row-major [n, m] to `out`.
 template <int D>
-void box_iou(const std::vector<double>& a, const std::vector<double>& b, double plus, int threads, double* out) {
+void box_iou(const std::vector<double>& a, const std::vector<double>& b, double plus,
+             const Execution& execution, double* out) {
   constexpr int64_t kWorthThreads = 1 << 16;  // pairs
   constexpr int64_t kRows = 64;               // handed to a thread at once
   const int64_t n = static_cast<int64_t>(a.size()) / (2 * D);
@@ -22,14 +23,13 @@ void box_iou(const std::vector<double>& a, const std::vector<double>& b, double 
     columns[j] = box_at<D>(b.data(), j);
     sizes[j] = signed_size(columns[j], plus);
   }
-  const auto fill = [&](int64_t part) {
-    for (int64_t i = part * kRows; i < std::min(n, (part + 1) * kRows); ++i) {
+  ThreadTeam(execution, n * m >= kWorthThreads).for_ranges(n, kRows, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
       const Box<D> box = box_at<D>(a.data(), i);
       const double size = signed_size(box, plus);
       for (int64_t j = 0; j < m; ++j) out[i * m + j] = iou(box, size, columns[j], sizes[j], plus);
     }
-  };
-  ThreadTeam(n * m >= kWorthThreads ? resolve_threads(threads) : 1).for_each((n + kRows - 1) / kRows, fill);
+  });
 }
 
 }  // namespace mdt

@@ -20,7 +20,6 @@ struct NmsOptions {
   double iou_threshold;
   double plus;        // 1 for inclusive extents, else 0
   int64_t max_boxes;  // stop after so many
-  int threads;        // 0: one per processor
 };
 
 // Indices from best to worst score; equal scores keep their order, NaN comes last.
@@ -35,13 +34,13 @@ inline std::vector<int32_t> order_by_score(const std::vector<double>& scores) {
 }
 
 // Survivors, best first. A box goes when a better survivor of its group overlaps it by more than the threshold.
-// `groups` is empty when all boxes belong together.
+// `groups` is null when all boxes belong together.
 //
 // Boxes are decided in blocks, best first. Within a block one thread compares the boxes with each other; then all threads
 // let the block's survivors strike out later boxes, found through an index of the boxes not yet struck out.
 template <int D>
 std::vector<int32_t> nms(const std::vector<double>& rows, const std::vector<double>& scores,
-                         const std::vector<int32_t>& groups, const NmsOptions& options) {
+                         const int32_t* groups, const NmsOptions& options, const Execution& execution) {
   constexpr int32_t kBlock = 256;
   constexpr std::size_t kWorthThreads = 4096;  // a smaller index is searched faster than other threads wake
 
@@ -56,7 +55,7 @@ std::vector<int32_t> nms(const std::vector<double>& rows, const std::vector<doub
   for (int32_t rank = 0; rank < n; ++rank) {
     boxes[rank] = box_at<D>(rows.data(), order[rank]);
     sizes[rank] = signed_size(boxes[rank], plus);
-    if (!groups.empty()) group[rank] = groups[order[rank]];
+    if (groups) group[rank] = groups[order[rank]];
   }
   const std::unique_ptr<std::atomic<bool>[]> struck(new std::atomic<bool>[n] {});
   const auto strikes = [&](int32_t better, int32_t worse) {
@@ -69,7 +68,7 @@ std::vector<int32_t> nms(const std::vector<double>& rows, const std::vector<doub
   std::atomic<int64_t> stale{0};     // boxes in the index that are decided by now
   std::optional<ThreadTeam> team;
 
-  for (int32_t start = 0; start < n; start += kBlock) {
+  for (int32_t start = 0; start < n && !execution.stopped(); start += kBlock) {
     const int32_t end = std::min(n, start + kBlock);
     const std::size_t first = kept.size();
     for (int32_t rank = start; rank < end; ++rank) {
@@ -87,7 +86,7 @@ std::vector<int32_t> nms(const std::vector<double>& rows, const std::vector<doub
         if (is_finite(boxes[rank])) members.push_back(rank);  // the others overlap nothing
       }
       index.emplace(boxes, members, plus);
-      if (index->size() >= kWorthThreads) team.emplace(resolve_threads(options.threads));
+      if (index->size() >= kWorthThreads) team.emplace(execution);
     } else if ((stale += end - start) * 2 > static_cast<int64_t>(index->size())) {
       index->retain(open);
       stale = 0;

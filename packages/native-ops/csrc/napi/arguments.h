@@ -4,6 +4,7 @@
 
 #include <node_api.h>
 
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <exception>
@@ -11,6 +12,8 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "../parallel.h"
 
 namespace mdt {
 
@@ -55,18 +58,67 @@ napi_value guarded(napi_env env, const char* op, const Body& body) {
   return nullptr;
 }
 
+// The values of a typed array: borrowed from JS, or copied.
+template <class T>
+class Values {
+ public:
+  Values() = default;
+  Values(const T* data, std::size_t size, bool copy) : data_(data), size_(size) {
+    if (!copy) return;
+    own_.assign(data, data + size);
+    data_ = own_.data();
+  }
+  Values(Values&&) noexcept = default;
+  Values& operator=(Values&&) noexcept = default;
+
+  const T* data() const { return data_; }
+  std::size_t size() const { return size_; }
+  const T& operator[](std::size_t i) const { return data_[i]; }
+
+ private:
+  std::vector<T> own_;
+  const T* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+template <class T>
+struct ArrayKind;
+template <>
+struct ArrayKind<float> {
+  static constexpr napi_typedarray_type type = napi_float32_array;
+  static constexpr const char* name = "Float32Array";
+};
+template <>
+struct ArrayKind<double> {
+  static constexpr napi_typedarray_type type = napi_float64_array;
+  static constexpr const char* name = "Float64Array";
+};
+template <>
+struct ArrayKind<int32_t> {
+  static constexpr napi_typedarray_type type = napi_int32_array;
+  static constexpr const char* name = "Int32Array";
+};
+template <>
+struct ArrayKind<uint8_t> {
+  static constexpr napi_typedarray_type type = napi_uint8_array;
+  static constexpr const char* name = "Uint8Array";
+};
+
 // Takes the arguments of one call from left to right.
 class Arguments {
  public:
-  Arguments(napi_env env, napi_callback_info info, const char* op) : env_(env), op_(op), count_(kMax) {
+  // `copy`: arrays are copied, because JS may change or detach its arrays while other threads work. Arrays on shared memory
+  // always are, since what was checked must not change afterwards.
+  Arguments(napi_env env, napi_callback_info info, const char* op, bool copy)
+      : env_(env), op_(op), copy_(copy), count_(kMax) {
     check(napi_get_cb_info(env, info, &count_, values_, nullptr, nullptr), op, "read the arguments");
   }
 
   const char* op() const { return op_; }
 
-  // Float32Array or Float64Array, copied and widened: JS may change or detach its array while other threads work.
+  // Float32Array or Float64Array, copied and widened.
   std::vector<double> reals(const char* name) {
-    const TypedArray array = typed_array(name, "Float32Array or Float64Array");
+    const TypedArray array = typed_array(take(), name, "Float32Array or Float64Array");
     if (array.type == napi_float32_array) {
       const auto* data = static_cast<const float*>(array.data);
       return std::vector<double>(data, data + array.length);
@@ -79,57 +131,98 @@ class Arguments {
   // Whether the next argument is there and not null.
   bool has_value() const { return type_of(peek()) != napi_null && type_of(peek()) != napi_undefined; }
 
-  // Int32Array, copied; null gives an empty list.
-  std::vector<int32_t> optional_ints(const char* name) {
-    if (type_of(peek()) == napi_null) {
-      ++next_;
-      return {};
+  template <class T>
+  Values<T> values(const char* name) {
+    return values_of<T>(take(), name, ArrayKind<T>::name);
+  }
+
+  // null gives an empty list.
+  template <class T>
+  Values<T> optional_values(const char* name) {
+    const napi_value value = take();
+    if (type_of(value) == napi_null) return {};
+    return values_of<T>(value, name, (std::string(ArrayKind<T>::name) + " or null").c_str());
+  }
+
+  // A JS array of typed arrays. Has to be the first argument that holds values: reading its elements may run JS.
+  template <class T>
+  std::vector<Values<T>> value_list(const char* name, uint32_t most) {
+    const napi_value list = take();
+    bool is_array = false;
+    uint32_t length = 0;
+    if (list == nullptr || napi_is_array(env_, list, &is_array) != napi_ok || !is_array) {
+      throw type_error(name, "an array of typed arrays", kind_of(list));
     }
-    const TypedArray array = typed_array(name, "Int32Array or null");
-    if (array.type != napi_int32_array) throw type_error(name, "Int32Array or null", "another typed array");
-    const auto* data = static_cast<const int32_t*>(array.data);
-    return std::vector<int32_t>(data, data + array.length);
+    check(napi_get_array_length(env_, list, &length), op_, "read a list");
+    if (length < 1 || length > most) throw range_error(name, std::to_string(length) + " parts", "1 to " + std::to_string(most));
+    std::vector<napi_value> elements(length);
+    for (uint32_t i = 0; i < length; ++i) check(napi_get_element(env_, list, i, &elements[i]), op_, "read a list");
+    std::vector<Values<T>> parts;
+    for (const napi_value element : elements) parts.push_back(values_of<T>(element, name, ArrayKind<T>::name));
+    return parts;
   }
 
   double number(const char* name, double low, double high) {
-    const napi_value value = peek();
+    const napi_value value = take();
     double number = 0;
     if (type_of(value) != napi_number || napi_get_value_double(env_, value, &number) != napi_ok) {
       throw type_error(name, "a number", kind_of(value));
     }
     if (!(number >= low && number <= high)) {
-      throw JsError{ErrorKind::kRange, std::string(op_) + ": " + name + " is " + text(number) + ", expected " + text(low) +
-                                           " to " + text(high)};
+      throw range_error(name, text(number), text(low) + " to " + text(high));
     }
-    ++next_;
     return number;
   }
 
   int integer(const char* name, int low, int high) {
     const double value = number(name, low, high);
     if (value != std::floor(value)) {
-      throw JsError{ErrorKind::kRange, std::string(op_) + ": " + name + " is " + text(value) + ", expected a whole number"};
+      throw range_error(name, text(value), "a whole number");
     }
     return static_cast<int>(value);
   }
 
   bool boolean(const char* name) {
-    const napi_value value = peek();
+    const napi_value value = take();
     bool flag = false;
     if (type_of(value) != napi_boolean || napi_get_value_bool(env_, value, &flag) != napi_ok) {
       throw type_error(name, "a boolean", kind_of(value));
     }
-    ++next_;
     return flag;
   }
 
+  // The last two arguments of every op: threads, and null or an Int32Array on shared memory whose first value stops the op
+  // when it is not 0. Only shared memory cannot be taken away while another thread reads it.
+  Execution execution() {
+    Execution execution;
+    execution.threads = integer("threads", 0, kMaxThreads);
+    if (!has_value()) return execution;
+    stop_ = take();
+    const TypedArray array = typed_array(stop_, "stop", "Int32Array");
+    if (array.type != napi_int32_array || !array.shared || array.length < 1) {
+      throw type_error("stop", "an Int32Array on a SharedArrayBuffer", "another array");
+    }
+    static_assert(sizeof(std::atomic<int32_t>) == sizeof(int32_t), "an atomic is laid out like its value");
+    execution.stop = static_cast<const std::atomic<int32_t>*>(array.data);
+    return execution;
+  }
+
+  // The array that `execution` points into, or nullptr; it has to be kept alive.
+  napi_value stop() const { return stop_; }
+
+  JsError range_error(const char* name, const std::string& got, const std::string& expected) const {
+    return {ErrorKind::kRange, std::string(op_) + ": " + name + " is " + got + ", expected " + expected};
+  }
+
  private:
-  static constexpr std::size_t kMax = 12;
+  static constexpr std::size_t kMax = 24;
+  static constexpr int kMaxThreads = 1024;
 
   struct TypedArray {
     napi_typedarray_type type;
     std::size_t length;
     const void* data;
+    bool shared;  // on a SharedArrayBuffer, which no one can detach but other JS threads can write to
   };
 
   // Undefined when the caller gave too few.
@@ -141,21 +234,33 @@ class Arguments {
     return type;
   }
 
-  TypedArray typed_array(const char* name, const char* expected) {
+  napi_value take() {
     const napi_value value = peek();
+    ++next_;
+    return value;
+  }
+
+  template <class T>
+  Values<T> values_of(napi_value value, const char* name, const char* expected) const {
+    const TypedArray array = typed_array(value, name, expected);
+    if (array.type != ArrayKind<T>::type) throw type_error(name, expected, "another typed array");
+    return Values<T>(static_cast<const T*>(array.data), array.length, copy_ || array.shared);
+  }
+
+  TypedArray typed_array(napi_value value, const char* name, const char* expected) const {
     bool is_typed = false;
     if (value == nullptr || napi_is_typedarray(env_, value, &is_typed) != napi_ok || !is_typed) {
       throw type_error(name, expected, kind_of(value));
     }
     TypedArray array{};
     void* data = nullptr;
-    check(napi_get_typedarray_info(env_, value, &array.type, &array.length, &data, nullptr, nullptr), op_, "read an array");
+    napi_value buffer = nullptr;
+    bool detachable = true;
+    check(napi_get_typedarray_info(env_, value, &array.type, &array.length, &data, &buffer, nullptr), op_, "read an array");
+    check(napi_is_arraybuffer(env_, buffer, &detachable), op_, "read an array");
     array.data = data;
+    array.shared = !detachable;
     if (data == nullptr) array.length = 0;
-    if (array.length > static_cast<std::size_t>(std::numeric_limits<int32_t>::max())) {
-      throw JsError{ErrorKind::kRange, std::string(op_) + ": " + name + " has more values than fit 31 bits"};
-    }
-    ++next_;
     return array;
   }
 
@@ -188,6 +293,8 @@ class Arguments {
 
   napi_env env_;
   const char* op_;
+  bool copy_;
+  napi_value stop_ = nullptr;
   std::size_t count_;
   std::size_t next_ = 0;
   napi_value values_[kMax] = {};

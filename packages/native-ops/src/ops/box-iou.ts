@@ -1,6 +1,6 @@
 import { type BoxArray, iouMatrix } from '@mdt/core';
-import { nativeBinding } from '../load.js';
-import { type BoxOpOptions, boxOpOptions, expectBoxes } from './options.js';
+import { runAway, runNow } from './execution.js';
+import { type Abortable, type BoxOpOptions, boxOpOptions, expectBoxes } from './options.js';
 
 /**
  * IoU of every box of `a` with every box of `b`, in double precision: `iouMatrix` of `@mdt/core` on several threads.
@@ -12,19 +12,18 @@ import { type BoxOpOptions, boxOpOptions, expectBoxes } from './options.js';
  * @throws TypeError for a wrong array type, RangeError for a part of a box, InputError for options
  */
 export function boxIou(a: BoxArray, b: BoxArray, options: BoxOpOptions): Float64Array {
-  const { dim, extent, threads } = prepare('boxIou', a, b, options);
-  return nativeBinding()?.boxIou(a, b, dim, extent === 'inclusive', threads) ?? iouMatrix(a, b, dim, extent);
+  return runNow(prepare('boxIou', a, b, options));
 }
 
 /** `boxIou` away from the JS thread (on it where there is no native binary). The arrays are copied first. */
-export async function boxIouAsync(a: BoxArray, b: BoxArray, options: BoxOpOptions): Promise<Float64Array> {
-  const { dim, extent, threads } = prepare('boxIouAsync', a, b, options);
-  return nativeBinding()?.boxIouAsync(a, b, dim, extent === 'inclusive', threads) ?? iouMatrix(a, b, dim, extent);
+export async function boxIouAsync(a: BoxArray, b: BoxArray, options: BoxOpOptions & Abortable): Promise<Float64Array> {
+  return runAway(prepare('boxIouAsync', a, b, options), options.signal);
 }
 
 function prepare(who: string, a: BoxArray, b: BoxArray, options: BoxOpOptions) {
-  const common = boxOpOptions(who, options, []);
-  expectBoxes(who, 'a', a, common.dim);
-  expectBoxes(who, 'b', b, common.dim);
-  return common;
+  const { dim, extent, threads } = boxOpOptions(who, options, []);
+  expectBoxes(who, 'a', a, dim);
+  expectBoxes(who, 'b', b, dim);
+  const twin = () => iouMatrix(a, b, dim, extent);
+  return { op: 'boxIou', args: [a, b, dim, extent === 'inclusive', threads], twin } as const;
 }

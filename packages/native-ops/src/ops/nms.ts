@@ -1,7 +1,7 @@
 import { type BoxArray, InputError } from '@mdt/core';
-import { nativeBinding } from '../load.js';
 import { type NmsTask, nms } from '../reference/nms.js';
-import { type BoxOpOptions, boxOpOptions, expectBoxes, expectReals, kindOf } from './options.js';
+import { runAway, runNow } from './execution.js';
+import { type Abortable, type BoxOpOptions, boxOpOptions, expectBoxes, expectKind, expectReals } from './options.js';
 
 export interface NmsOptions extends BoxOpOptions {
   /** A box goes when a better one overlaps it by strictly more than this share of their union; 0 or more, and from 1 on none goes. */
@@ -30,8 +30,12 @@ export function nonMaximumSuppression(boxes: BoxArray, scores: BoxArray, options
 }
 
 /** `nonMaximumSuppression` away from the JS thread (on it where there is no native binary). The arrays are copied first. */
-export async function nonMaximumSuppressionAsync(boxes: BoxArray, scores: BoxArray, options: NmsOptions): Promise<Int32Array> {
-  return runAway(prepare('nonMaximumSuppressionAsync', boxes, scores, undefined, options));
+export async function nonMaximumSuppressionAsync(
+  boxes: BoxArray,
+  scores: BoxArray,
+  options: NmsOptions & Abortable,
+): Promise<Int32Array> {
+  return runAway(prepare('nonMaximumSuppressionAsync', boxes, scores, undefined, options), options.signal);
 }
 
 /**
@@ -49,25 +53,12 @@ export async function batchedNmsAsync(
   boxes: BoxArray,
   scores: BoxArray,
   groups: Int32Array,
-  options: NmsOptions,
+  options: NmsOptions & Abortable,
 ): Promise<Int32Array> {
-  return runAway(prepare('batchedNmsAsync', boxes, scores, expectGroups('batchedNmsAsync', groups), options));
+  return runAway(prepare('batchedNmsAsync', boxes, scores, expectGroups('batchedNmsAsync', groups), options), options.signal);
 }
 
-interface PreparedNms extends NmsTask {
-  boxes: BoxArray;
-  scores: BoxArray;
-  groups: Int32Array | undefined;
-  threads: number;
-}
-
-function prepare(
-  who: string,
-  boxes: BoxArray,
-  scores: BoxArray,
-  groups: Int32Array | undefined,
-  options: NmsOptions,
-): PreparedNms {
+function prepare(who: string, boxes: BoxArray, scores: BoxArray, groups: Int32Array | undefined, options: NmsOptions) {
   const common = boxOpOptions(who, options, ['iouThreshold', 'maxBoxes']);
   const { iouThreshold, maxBoxes = noLimit } = options;
   if (!(typeof iouThreshold === 'number' && iouThreshold >= 0)) {
@@ -86,26 +77,13 @@ function prepare(
       throw new RangeError(`${who}: ${name} has ${values.length} values, expected ${n} (one per box)`);
     }
   }
-  return { ...common, boxes, scores, groups, iouThreshold, maxBoxes: Math.min(maxBoxes, noLimit) };
+  const task: NmsTask = { ...common, boxes, scores, groups, iouThreshold, maxBoxes: Math.min(maxBoxes, noLimit) };
+  const { dim, extent, threads } = common;
+  const args = [boxes, scores, groups ?? null, dim, iouThreshold, extent === 'inclusive', task.maxBoxes, threads] as const;
+  return { op: 'nms', args, twin: () => nms(task) } as const;
 }
 
 function expectGroups(who: string, groups: unknown): Int32Array {
-  if (groups instanceof Int32Array) return groups;
-  throw new TypeError(`${who}: groups must be Int32Array, got ${kindOf(groups)}`);
+  expectKind(who, 'groups', groups, Int32Array);
+  return groups;
 }
-
-const nativeArguments = (task: PreparedNms) =>
-  [
-    task.boxes,
-    task.scores,
-    task.groups ?? null,
-    task.dim,
-    task.iouThreshold,
-    task.extent === 'inclusive',
-    task.maxBoxes,
-    task.threads,
-  ] as const;
-
-const runNow = (task: PreparedNms): Int32Array => nativeBinding()?.nms(...nativeArguments(task)) ?? nms(task);
-const runAway = (task: PreparedNms): Int32Array | Promise<Int32Array> =>
-  nativeBinding()?.nmsAsync(...nativeArguments(task)) ?? nms(task);

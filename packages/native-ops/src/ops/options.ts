@@ -1,29 +1,57 @@
 import { type BoxArray, type Dim, type Extent, InputError, numBoxes, refuseUnknownKeys } from '@mdt/core';
 
-/** Options every box op has. */
-export interface BoxOpOptions {
-  /** Axes per box. */
-  dim: Dim;
-  /** How far a box reaches: `inclusive` adds 1 to every side, as the Python toolkit does in NMS. Default `half-open`. */
-  extent?: Extent;
+/** Options every op has. */
+export interface ThreadOptions {
   /** Threads of the native op, 1 to 1024; large inputs only. Default: one per processor. */
   threads?: number;
 }
 
+/** Options of the `Async` form of every op. */
+export interface Abortable {
+  /** Ends the work and rejects the promise with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** Options every op in 2D and 3D has. */
+export interface OpOptions extends ThreadOptions {
+  /** Axes, 2 or 3. */
+  dim: Dim;
+}
+
+/** Options every box op has. */
+export interface BoxOpOptions extends OpOptions {
+  /** How far a box reaches: `inclusive` adds 1 to every side, as the Python toolkit does in NMS. Default `half-open`. */
+  extent?: Extent;
+}
+
 const maxThreads = 1024;
 
-/** Checks the options every box op has and fills in the defaults. */
-export function boxOpOptions(who: string, options: BoxOpOptions, ownKeys: readonly string[]) {
-  refuseUnknownKeys(who, options, ['dim', 'extent', 'threads', ...ownKeys]);
-  const { dim, extent = 'half-open', threads } = options;
+/**
+ * Checks `dim`, `threads` and `signal`, and that there is no option beside them and `ownKeys`.
+ *
+ * @returns `threads` with 0 for the default
+ */
+export function opOptions(who: string, options: OpOptions & Abortable, ownKeys: readonly string[]) {
+  refuseUnknownKeys(who, options, ['dim', 'threads', 'signal', ...ownKeys]);
+  const { dim, threads, signal } = options;
   if (dim !== 2 && dim !== 3) throw new InputError('invalid-option', `${who}: dim is ${String(dim)}, expected 2 or 3`);
+  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= maxThreads)) {
+    throw new InputError('invalid-option', `${who}: threads is ${String(threads)}, expected 1 to ${maxThreads}`);
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new InputError('invalid-option', `${who}: signal must be an AbortSignal, got ${kindOf(signal)}`);
+  }
+  return { dim, threads: threads ?? 0 };
+}
+
+/** Checks the options every box op has and fills in the defaults. */
+export function boxOpOptions(who: string, options: BoxOpOptions & Abortable, ownKeys: readonly string[]) {
+  const common = opOptions(who, options, ['extent', ...ownKeys]);
+  const { extent = 'half-open' } = options;
   if (extent !== 'half-open' && extent !== 'inclusive') {
     throw new InputError('invalid-option', `${who}: extent is ${String(extent)}, expected 'half-open' or 'inclusive'`);
   }
-  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= maxThreads)) {
-    throw new InputError('invalid-option', `${who}: threads is ${threads}, expected 1 to ${maxThreads}`);
-  }
-  return { dim, extent, threads: threads ?? 0 };
+  return { ...common, extent };
 }
 
 /** Throws a TypeError unless `value` holds real numbers. */
@@ -32,10 +60,46 @@ export function expectReals(who: string, name: string, value: unknown): asserts 
   throw new TypeError(`${who}: ${name} must be Float32Array or Float64Array, got ${kindOf(value)}`);
 }
 
+/** Throws a TypeError unless `value` is an array of this kind. */
+export function expectKind<T>(who: string, name: string, value: unknown, kind: new (n: number) => T): asserts value is T {
+  if (value instanceof kind) return;
+  throw new TypeError(`${who}: ${name} must be ${kind.name}, got ${kindOf(value)}`);
+}
+
+/** Throws a RangeError unless `values` has `expected` values; `what` says of what. */
+export function expectLength(who: string, name: string, values: ArrayLike<unknown>, expected: number, what: string): void {
+  if (values.length === expected) return;
+  throw new RangeError(`${who}: ${name} has ${values.length} values, expected ${expected} (${what})`);
+}
+
 /** Number of rows of a box array that is checked for its type and its length. */
 export function expectBoxes(who: string, name: string, value: unknown, dim: Dim): number {
   expectReals(who, name, value);
   return numBoxes(value, dim, `${who}: ${name}`);
+}
+
+/** Throws an InputError unless `value` is a whole number in [low, high]. */
+export function expectWhole(who: string, name: string, value: unknown, low: number, high = 2 ** 31 - 1): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= low && value <= high) return value;
+  const range = high === 2 ** 31 - 1 ? `from ${low} on` : `from ${low} to ${high}`;
+  throw new InputError('invalid-option', `${who}: ${name} is ${String(value)}, expected a whole number ${range}`);
+}
+
+/** Throws an InputError unless `value` is one of the names. */
+export function expectName<T extends string>(who: string, name: string, value: unknown, names: readonly T[]): T {
+  const found = names.find((known) => known === value);
+  if (found !== undefined) return found;
+  const expected = names.map((known) => `'${known}'`).join(', ');
+  throw new InputError('invalid-option', `${who}: ${name} is ${String(value)}, expected one of ${expected}`);
+}
+
+/** A whole number from 1 on for each axis. */
+export function expectSizes(who: string, name: string, value: unknown, dim: Dim): Int32Array {
+  const list = typeof value === 'object' && value !== null ? Array.from(value as ArrayLike<number>) : [];
+  if (list.length !== dim || !list.every((v) => Number.isInteger(v) && v >= 1 && v < 2 ** 31)) {
+    throw new InputError('invalid-option', `${who}: ${name} is [${list.join(', ')}], expected ${dim} whole numbers from 1 on`);
+  }
+  return Int32Array.from(list);
 }
 
 export function kindOf(value: unknown): string {

@@ -1,0 +1,9 @@
+// Hot loops are compiled once per instruction set, and the best one for the processor is chosen when the library is loaded.
+// All clones give the same bits: no fused multiply-add (binding.gyp), and only loops whose lanes do not mix.
+#pragma once
+
+#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#define MDT_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define MDT_CLONES
+#endif

@@ -1,0 +1,51 @@
+// Typed arrays for JS.
+#pragma once
+
+#include <node_api.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "arguments.h"
+
+namespace mdt {
+
+template <class T>
+struct NewArray {
+  napi_value value;
+  T* data;
+};
+
+// A typed array of zeros. `length` is a double, so that products of sizes cannot overflow before they get here.
+template <class T>
+NewArray<T> new_array(napi_env env, const char* op, double length) {
+  // V8 ends the process when an array buffer cannot be had, so that is found out before.
+  constexpr double kMaxBytes = 8.0 * (1 << 30);
+  const bool fits = length * sizeof(T) <= kMaxBytes;
+  void* probe = fits ? std::malloc(static_cast<std::size_t>(length) * sizeof(T) + 1) : nullptr;
+  if (probe == nullptr) {
+    throw JsError{ErrorKind::kRange, std::string(op) + ": the result would have " +
+                                         (length < 1e18 ? std::to_string(static_cast<int64_t>(length)) : "very many") +
+                                         " values, expected at most what memory and 8 GiB hold"};
+  }
+  std::free(probe);
+  NewArray<T> array{};
+  void* data = nullptr;
+  napi_value buffer = nullptr;
+  const auto size = static_cast<std::size_t>(length);
+  check(napi_create_arraybuffer(env, size * sizeof(T), &data, &buffer), op, "make the result");
+  check(napi_create_typedarray(env, ArrayKind<T>::type, size, buffer, 0, &array.value), op, "make the result");
+  array.data = static_cast<T*>(data);
+  return array;
+}
+
+template <class T>
+napi_value to_array(napi_env env, const char* op, const std::vector<T>& values) {
+  const NewArray<T> array = new_array<T>(env, op, static_cast<double>(values.size()));
+  if (!values.empty()) std::memcpy(array.data, values.data(), values.size() * sizeof(T));
+  return array.value;
+}
+
+}  // namespace mdt
