@@ -20,8 +20,9 @@ const layers: Readonly<Record<string, Layer>> = {
   'tfjs-torch': { mayImport: ['core', 'native-ops'], tfjs: true },
   backbone: { mayImport: ['core'], tfjs: true },
   detectors: { mayImport: ['core', 'native-ops', 'backbone'], tfjs: true },
+  onnx: { mayImport: ['core', 'native-ops', 'backbone', 'detectors'], tfjs: true },
   toolkit: {
-    mayImport: ['core', 'wbc', 'eval-coco', 'augment', 'native-ops', 'backbone', 'detectors'],
+    mayImport: ['core', 'wbc', 'eval-coco', 'augment', 'native-ops', 'backbone', 'detectors', 'onnx'],
     tfjs: true,
     optional: ['tfjs-torch'],
   },
