@@ -67,7 +67,7 @@ async function shareWeights(detector: Detector, path: string): Promise<void> {
   const theirs: [string, SafeTensor][] = [];
   for (const [name, tensor] of await detector.weights()) {
     const { shape, data } = toOriginalLayout(name, { shape: tensor.shape, data: toFloat32(tensor) }, detector.dim);
-    theirs.push([originalName(name, false), { dtype: 'F32', shape, data }]);
+    theirs.push([originalName(name, { kind: detector.kind, norm: 'none' }), { dtype: 'F32', shape, data }]);
   }
   writeFileSync(path, writeSafetensors(theirs));
 }

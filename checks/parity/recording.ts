@@ -36,6 +36,25 @@ export interface RecordedConfig {
   model_max_instances_per_batch_element: number;
   model_min_confidence: number;
   pre_nms_limit: number;
+  /** Of Detection U-Net. */
+  seg_loss_mode?: string;
+  fp_dice_weight?: number;
+  wce_weights?: number[];
+  n_roi_candidates: number;
+  detection_min_confidence: number;
+  aggregation_operation?: string;
+  /** Of two-stage detectors. */
+  bbox_std_dev: number[];
+  shem_poolsize: number;
+  train_rois_per_image: number;
+  roi_positive_ratio: number;
+  rpn_nms_threshold: number;
+  post_nms_rois_training: number;
+  roi_chunk_size: number;
+  pool_size: number[];
+  mask_pool_size: number[];
+  mask_shape: number[];
+  frcnn_mode: boolean;
 }
 
 export interface RecordedBox {

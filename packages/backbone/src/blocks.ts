@@ -1,7 +1,7 @@
 import { type Dim, type kernels, perAxis } from '@mdt/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Mode } from './backbone.js';
-import { convInit, type InitScheme } from './init.js';
+import { convInit, type Initializer, type InitScheme } from './init.js';
 import { type NormKind, norm } from './norm.js';
 import { activate } from './ops/activation.js';
 import { add } from './ops/add.js';
@@ -47,6 +47,8 @@ export interface ConvBlockOptions<D extends Dim = Dim> extends BlockStyle {
   stride?: number | ArrayLike<number>;
   /** Zeros on both sides. Default half the kernel, rounded down. */
   pad?: number | ArrayLike<number>;
+  /** How the bias starts. Default as `init` says. */
+  biasInit?: Initializer;
 }
 
 /** Convolution with bias, then normalisation, then activation. */
@@ -58,7 +60,7 @@ export function convBlock<D extends Dim>(options: ConvBlockOptions<D>): Block {
   const shape = [...window, options.in, options.out];
   const start = convInit(init, shape);
   const weight = new Weight(`${name}.weight`, shape, start.weight);
-  const bias = new Weight(`${name}.bias`, [options.out], start.bias);
+  const bias = new Weight(`${name}.bias`, [options.out], options.biasInit ?? start.bias);
   const normalisation = norm(options.norm ?? 'none', `${name}.norm`, options.out);
   return {
     variables: [weight, bias, ...(normalisation?.variables ?? [])],

@@ -10,6 +10,8 @@ export interface FpnOptions {
   /** Channels of every level. */
   outChannels: number;
   init?: InitScheme;
+  /** Names of the levels that are given out and smoothed, as in `P2`. Default: all but inner levels finer than stride 4. */
+  levels?: readonly string[];
 }
 
 /**
@@ -19,20 +21,27 @@ export interface FpnOptions {
  * Maps at stride 4 and above are enlarged by repeating cells, finer ones linearly; of the latter only the finest is given out
  * (as in the original toolkit: `[P0, P2, P3, P4, P5]`).
  */
-export function fpn<D extends Dim>(body: Backbone<D>, { outChannels, init = 'uniform-fan-in' }: FpnOptions): Backbone<D> {
+export function fpn<D extends Dim>(body: Backbone<D>, options: FpnOptions): Backbone<D> {
+  const { outChannels, init = 'uniform-fan-in' } = options;
   const { dim, features } = body;
+  const known = features.map((feature) => levelName(feature.name));
+  const unknown = options.levels?.find((name) => !known.includes(name));
+  if (unknown !== undefined || options.levels?.length === 0) {
+    throw new InputError('invalid-option', `fpn: levels names '${unknown ?? 'nothing'}', expected some of ${known.join(', ')}`);
+  }
   if (!(Number.isInteger(outChannels) && outChannels > 0)) {
     throw new InputError('invalid-option', `fpn: outChannels is ${String(outChannels)}, expected a whole number above 0`);
   }
   const levels = features.map((feature, i) => {
-    const name = feature.name.replace(/^C/, 'P');
+    const name = levelName(feature.name);
     const isFine = Math.max(...feature.stride) < 4;
+    const isGiven = options.levels ? options.levels.includes(name) : !isFine || i === 0;
     const style = { dim, out: outChannels, activation: 'linear', init } as const;
     return {
       name,
       stride: feature.stride,
       lateral: convBlock({ ...style, name: `${name}.lateral`, in: feature.channels, kernel: 1 }),
-      output: isFine && i > 0 ? undefined : convBlock({ ...style, name: `${name}.output`, in: outChannels }),
+      output: isGiven ? convBlock({ ...style, name: `${name}.output`, in: outChannels }) : undefined,
       fromCoarser: factors(feature, features[i + 1]),
       mode: isFine ? ('linear' as const) : ('nearest' as const),
     };
@@ -67,6 +76,8 @@ export function fpn<D extends Dim>(body: Backbone<D>, { outChannels, init = 'uni
     },
   };
 }
+
+const levelName = (feature: string): string => feature.replace(/^C/, 'P');
 
 function factors<D extends Dim>(fine: FeatureSpec<D>, coarse: FeatureSpec<D> | undefined): readonly number[] {
   const ratio = fine.stride.map((s, d) => (coarse ? coarse.stride[d]! / s : 1)) as unknown as PerAxis<D>;

@@ -16,6 +16,8 @@ export {
   type ResidualBlockOptions,
   residualBlock,
 } from './blocks.js';
+export { type DenseBlockOptions, denseBlock, type UpConvBlockOptions, upConvBlock } from './dense-block.js';
+export { type PlainEncoderOptions, plainEncoder } from './encoder.js';
 export { type FpnOptions, fpn } from './fpn.js';
 export { registerGradients } from './gradients/tfjs-gradients.js';
 export { constant, convInit, type Initializer, type InitScheme } from './init.js';

@@ -5,10 +5,11 @@ import { instanceNorm } from './ops/instance-norm.js';
 import { Weight } from './weight.js';
 
 /**
- * `instance`: each channel of each image by its own mean and variance, without parameters. `batch`: by the statistics of the
+ * `instance`: each channel of each image by its own mean and variance, without parameters; `instance-affine`: the same with a
+ * learnt scale and offset. `batch`: by the statistics of the
  * batch, with a learnt scale and offset, and running statistics for prediction.
  */
-export type NormKind = 'none' | 'instance' | 'batch';
+export type NormKind = 'none' | 'instance' | 'instance-affine' | 'batch';
 
 export interface Norm {
   readonly variables: readonly Weight[];
@@ -22,8 +23,18 @@ const momentum = 0.1; // share of the newest batch in the running statistics
 export function norm(kind: NormKind, name: string, channels: number): Norm | undefined {
   if (kind === 'none') return undefined;
   if (kind === 'instance') return { variables: [], apply: (x) => instanceNorm(x, { epsilon }) };
+  if (kind === 'instance-affine') return affineInstanceNorm(name, channels);
   if (kind === 'batch') return batchNorm(name, channels);
-  throw new RangeError(`norm: expected none, instance or batch, got ${String(kind)}`);
+  throw new RangeError(`norm: expected none, instance, instance-affine or batch, got ${String(kind)}`);
+}
+
+function affineInstanceNorm(name: string, channels: number): Norm {
+  const scale = new Weight(`${name}.scale`, [channels], constant(1));
+  const offset = new Weight(`${name}.offset`, [channels], constant(0));
+  return {
+    variables: [scale, offset],
+    apply: (x) => instanceNorm(x, { epsilon, scale: scale.variable, offset: offset.variable }),
+  };
 }
 
 function batchNorm(name: string, channels: number): Norm {

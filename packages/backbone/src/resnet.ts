@@ -1,4 +1,4 @@
-import { type Dim, InputError, type PerAxis, perAxis, refuseUnknownKeys } from '@mdt/core';
+import { type Dim, InputError, type PerAxis, perAxis, product, refuseUnknownKeys } from '@mdt/core';
 import type * as tf from '@tensorflow/tfjs-core';
 import type { Backbone, FeatureSpec } from './backbone.js';
 import { type Block, type BlockStyle, chain, convBlock, residualBlock } from './blocks.js';
@@ -16,6 +16,11 @@ export interface ResNetOptions<D extends Dim = Dim> extends BlockStyle {
   strideOne?: boolean;
   /** Adds C6. Default false. */
   sixthPooling?: boolean;
+  /**
+   * By how much C1, C2, … reduce their input, per axis; one entry per stage. Default 2 everywhere, but 1 along z in C1 and C2:
+   * medical volumes are coarser along z.
+   */
+  strides?: readonly (number | PerAxis<D>)[];
 }
 
 export const resNetKeys = [
@@ -25,6 +30,7 @@ export const resNetKeys = [
   'startFilters',
   'strideOne',
   'sixthPooling',
+  'strides',
   'norm',
   'activation',
   'init',
@@ -55,26 +61,34 @@ export function resNet<D extends Dim>(options: ResNetOptions<D>): Backbone<D> {
     activation: options.activation ?? 'relu',
     init: options.init ?? 'uniform-fan-in',
   };
-  const flat = planar(dim, 2); // z is coarse already: the first two halvings leave it alone
+  const counts = [3, 4, blocksOfC4[depth], 3, ...(sixthPooling ? [3] : [])];
+  const strides = resolveStrides(dim, counts.length + 1, options.strides);
 
   const stem: Block[] = strideOne
     ? [0, 1].map((i) => convBlock({ dim, ...style, name: `C0.${i}`, in: i === 0 ? inChannels : start, out: start }))
     : [];
-  const c1 = convBlock({ dim, ...style, name: 'C1', in: strideOne ? start : inChannels, out: start, kernel: 7, stride: flat });
-  const counts = [3, 4, blocksOfC4[depth], 3, ...(sixthPooling ? [3] : [])];
+  const c1 = convBlock({
+    dim,
+    ...style,
+    name: 'C1',
+    in: strideOne ? start : inChannels,
+    out: start,
+    kernel: 7,
+    stride: strides[0]!,
+  });
   let channels = start;
   const stages = counts.map((count, stage) => {
     const planes = start * 2 ** stage;
     return Array.from({ length: count }, (_, i) => {
-      const stride = i === 0 && stage > 0 ? 2 : 1;
+      const stride = i === 0 && stage > 0 ? strides[stage + 1]! : 1;
       const block = residualBlock({ dim, ...style, name: `C${stage + 2}.${i}`, in: channels, planes, stride });
       channels = 4 * planes;
       return block;
     });
   });
 
-  const pool = { window: perAxis(dim, 3), strides: flat, pads: perAxis(dim, 1) };
-  const features = describeFeatures(dim, start, counts.length, strideOne);
+  const pool = { window: perAxis(dim, 3), strides: strides[1]!, pads: perAxis(dim, 1) };
+  const features = describeFeatures(dim, start, strides, strideOne);
   return {
     dim,
     inChannels,
@@ -99,14 +113,27 @@ function planar<D extends Dim>(dim: D, value: number): PerAxis<D> {
   return Array.from({ length: dim }, (_, d) => (d < dim - 2 ? 1 : value)) as unknown as PerAxis<D>;
 }
 
-function describeFeatures<D extends Dim>(dim: D, start: number, stages: number, strideOne: boolean): FeatureSpec<D>[] {
-  const fine: FeatureSpec<D>[] = strideOne
-    ? [0, 1].map((i) => ({ name: `C${i}`, stride: planar(dim, 2 ** i), channels: start }))
-    : [];
-  const coarse = Array.from({ length: stages }, (_, stage) => ({
-    name: `C${stage + 2}`,
-    stride: planar(dim, 4).map((s) => s * 2 ** stage) as unknown as PerAxis<D>,
-    channels: 4 * start * 2 ** stage,
-  }));
+function resolveStrides<D extends Dim>(dim: D, stages: number, given: ResNetOptions<D>['strides']): PerAxis<D>[] {
+  if (!given) return Array.from({ length: stages }, (_, stage) => (stage < 2 ? planar(dim, 2) : perAxis(dim, 2)));
+  if (given.length !== stages) {
+    throw new InputError('invalid-option', `resNet: strides has ${given.length} entries, expected ${stages} (C1 to C${stages})`);
+  }
+  return given.map((stride) => {
+    const each = perAxis(dim, stride as number | ArrayLike<number>, 'resNet: strides');
+    if (each.every((s) => Number.isInteger(s) && s > 0)) return each;
+    throw new InputError('invalid-option', `resNet: strides holds [${each.join(', ')}], expected whole numbers above 0`);
+  });
+}
+
+function describeFeatures<D extends Dim>(
+  dim: D,
+  start: number,
+  strides: readonly PerAxis<D>[],
+  strideOne: boolean,
+): FeatureSpec<D>[] {
+  const upTo = (stage: number) =>
+    Array.from({ length: dim }, (_, d) => product(strides.slice(0, stage).map((s) => s[d]!))) as unknown as PerAxis<D>;
+  const fine: FeatureSpec<D>[] = strideOne ? [0, 1].map((i) => ({ name: `C${i}`, stride: upTo(i), channels: start })) : [];
+  const coarse = strides.slice(1).map((_, i) => ({ name: `C${i + 2}`, stride: upTo(i + 2), channels: 4 * start * 2 ** i }));
   return [...fine, ...coarse];
 }

@@ -4,7 +4,7 @@ import { type Dim, InputError, type PerAxis, perAxis, product, refuseUnknownKeys
 export interface AnchorOptions<D extends Dim = Dim> {
   /**
    * Voxels per axis of each level's smallest anchor, or a list of several. The levels named here are the ones with anchors.
-   * Default: every level coarser than the image, with twice its stride.
+   * Default: every level coarser than the image, with twice its stride, as far as that fits into the patch.
    */
   sizes?: Readonly<Record<string, PerAxis<D> | readonly PerAxis<D>[]>>;
   /** Width over height; the area in y and x stays the same, z is left alone. Default [0.5, 1, 2]. */
@@ -49,7 +49,7 @@ export function anchorGrid<D extends Dim>(
 ): AnchorGrid<D> {
   refuseUnknownKeys('anchors', options, ['sizes', 'aspectRatios', 'octaves', 'centered']);
   const { aspectRatios = [0.5, 1, 2], octaves = 3, centered = false } = options;
-  const sizes = options.sizes ?? defaultSizes(features);
+  const sizes = options.sizes ?? defaultSizes(features, patchSize);
   for (const name of Object.keys(sizes)) {
     if (features.some((feature) => feature.name === name)) continue;
     const known = features.map((feature) => feature.name).join(', ');
@@ -89,8 +89,10 @@ export function anchorGrid<D extends Dim>(
 }
 
 // 2 · stride is the original toolkit's choice: 8, 16, 32, 64 in y and x and 2, 4, 8, 16 in z for P2 … P5.
-function defaultSizes<D extends Dim>(features: readonly FeatureSpec<D>[]): Record<string, PerAxis<D>> {
-  const coarse = features.filter(({ stride }) => Math.max(...stride) > 1);
+function defaultSizes<D extends Dim>(features: readonly FeatureSpec<D>[], patchSize: PerAxis<D>): Record<string, PerAxis<D>> {
+  const coarse = features
+    .filter(({ stride }) => Math.max(...stride) > 1)
+    .filter(({ stride }, i) => i === 0 || stride.every((s, d) => 2 * s <= patchSize[d]!));
   return Object.fromEntries(coarse.map(({ name, stride }) => [name, stride.map((s) => 2 * s) as unknown as PerAxis<D>]));
 }
 

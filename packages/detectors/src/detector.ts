@@ -9,6 +9,10 @@ export interface TrainBatch<D extends Dim = Dim> {
   targets: readonly GroundTruth<D>[];
   /** int32 `[b, ...patchSize]`: 0 background, else 1 + label. Needed by detectors that segment. */
   segmentation?: tf.Tensor;
+  /** int32 `[b, ...patchSize]`: 0 background, else 1 + the object's place in `targets`. For detectors with masks. */
+  instances?: tf.Tensor;
+  /** Instead of `instances`, where objects overlap: per image one mask after the other, 0 or 1, `[objects, ...patchSize]`. */
+  masks?: readonly Uint8Array[];
 }
 
 export interface Losses {
@@ -23,15 +27,27 @@ export interface DetectionResult<D extends Dim = Dim> {
   detections: Detections<D>[];
   /** float32 probabilities `[b, ...patchSize, classes]`, background first. The caller disposes of it. */
   segmentation?: tf.Tensor;
+  /** Of detectors with masks: per image one mask after the other, 0 or 1, `[detections, ...patchSize]`. */
+  masks?: Uint8Array[];
+}
+
+export interface DetectOptions {
+  /** Pastes the masks of detections at full resolution, of detectors that have them. Default true. */
+  masks?: boolean;
+}
+
+export interface DescribeOptions<D extends Dim = Dim> {
+  /** Objects of a data set, voxels of the network's resolution: adds the share of them that the anchors cover. */
+  targets?: Iterable<GroundTruth<D>>;
 }
 
 /** A network that finds objects in patches. */
-export interface Detector<D extends Dim = Dim> {
+export interface Detector<D extends Dim = Dim, C extends string = string> {
   readonly dim: D;
   /** As in `RetinaUNet2D`. */
   readonly kind: string;
   /** Foreground classes; a label is an index into it. */
-  readonly classes: readonly string[];
+  readonly classes: readonly C[];
   readonly patchSize: PerAxis<D>;
   readonly inChannels: number;
   /** Makes the variables on the active backend; implied by first use, then from seed 0. */
@@ -41,13 +57,13 @@ export interface Detector<D extends Dim = Dim> {
   /** Call inside `tf.variableGrads` or an optimizer's `minimize`. */
   loss(batch: TrainBatch<D>, random: Random): Losses;
   /** Post-processed detections of images `[b, ...patchSize, channels]`. */
-  detect(images: tf.Tensor): Promise<DetectionResult<D>>;
+  detect(images: tf.Tensor, options?: DetectOptions): Promise<DetectionResult<D>>;
   /** Every tensor of the network by name, running statistics included. */
   weights(): Promise<Map<string, SafeTensor>>;
   /** @throws InputError `invalid-checkpoint` when a tensor is missing, left over, or of another shape; nothing is changed then */
   setWeights(tensors: ReadonlyMap<string, SafeTensor>): void;
-  /** The network in words: layers, parameters, anchors. */
-  describe(): string;
+  /** The network in words: layers, parameters, anchors, and how well the anchors fit the objects that are given. */
+  describe(options?: DescribeOptions<D>): string;
   /** Frees the variables. */
   dispose(): void;
 }

@@ -29,7 +29,7 @@ describe('class and box loss have the original’s numbers', () => {
     const logits = q(1.3, 0.7, [8, 3]);
     const shares = tf.softmax(logits).arraySync() as number[][];
     const hardness = Float64Array.from(shares, ([, a, b]) => Math.max(a!, b!));
-    const { negatives } = hardNegatives({ poolSize: 1 }).sample(matching, hardness, rng(0));
+    const { negatives } = hardNegatives({ poolSize: 1 }).sample([{ matching, hardness }], rng(0))[0]!;
     expect(new Set(negatives)).toEqual(new Set([0, 6])); // places 0 and 3 of the negatives 0, 3, 5, 6
     const rows = gatherRows(logits, Int32Array.of(2, 4, 0, 6));
     const loss = crossEntropy(rows, [2, 1, 0, 0], [0.25, 0.25, 0.25, 0.25]); // half of each mean

@@ -19,6 +19,8 @@ export interface Matching {
 
 /** Assigns objects to anchors. */
 export interface Matcher {
+  /** IoU below which it takes no anchor for an object, unless it is the best one there is. Default 0. */
+  readonly minIou?: number;
   match<D extends Dim>(grid: AnchorGrid<D>, targets: GroundTruth<D>): Matching;
 }
 
@@ -48,6 +50,7 @@ export function iouMatcher(options: IouMatcherOptions = {}): Matcher {
     );
   }
   return {
+    minIou: positive,
     match(grid, { boxes, labels }) {
       const negative = options.negative ?? Math.min(positive, grid.dim === 2 ? 0.1 : 0.01);
       const overlaps = measure(grid, boxes, labels.length, legacy ? 0 : negative, legacy);

@@ -144,7 +144,7 @@ describe('hardNegatives', () => {
   test('draws from the hardest background anchors; of equals the first is harder', () => {
     const drawn = new Set<number>();
     for (let seed = 0; seed < 50; seed++) {
-      const { negatives } = hardNegatives({ anchorsPerImage: 2, poolSize: 2 }).sample(matching, hardness, rng(seed));
+      const { negatives } = hardNegatives({ anchorsPerImage: 2, poolSize: 2 }).sample([{ matching, hardness }], rng(seed))[0]!;
       expect(negatives).toHaveLength(1);
       drawn.add(negatives[0]!);
     }
@@ -153,17 +153,17 @@ describe('hardNegatives', () => {
 
   test('keeps as many positives as asked for, an object’s best anchor first', () => {
     for (let seed = 0; seed < 10; seed++) {
-      const { positives } = hardNegatives({ anchorsPerImage: 4 }).sample(matching, hardness, rng(seed));
+      const { positives } = hardNegatives({ anchorsPerImage: 4 }).sample([{ matching, hardness }], rng(seed))[0]!;
       expect(positives).toHaveLength(2);
       expect(positives).toContain(2); // the forced one
     }
-    expect(hardNegatives({ anchorsPerImage: 64 }).sample(matching, hardness, rng(0)).positives).toHaveLength(3);
+    expect(hardNegatives({ anchorsPerImage: 64 }).sample([{ matching, hardness }], rng(0))[0]!.positives).toHaveLength(3);
   });
 
   test('gives an image without objects some background', () => {
     const none: Matching = { ...matching, states: new Uint8Array(9), positives: new Int32Array(0) };
-    expect(hardNegatives().sample(none, hardness, rng(0)).negatives).toHaveLength(1);
-    expect(hardNegatives({ minNegatives: 4 }).sample(none, hardness, rng(0)).negatives).toHaveLength(4);
+    expect(hardNegatives().sample([{ matching: none, hardness }], rng(0))[0]!.negatives).toHaveLength(1);
+    expect(hardNegatives({ minNegatives: 4 }).sample([{ matching: none, hardness }], rng(0))[0]!.negatives).toHaveLength(4);
   });
 
   test('refuses counts below one', () => {

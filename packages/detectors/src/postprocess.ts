@@ -1,4 +1,14 @@
-import { type BoxArray, clipBoxes, type Detections, type Dim, type PerAxis, roundHalfEven, selectDetections } from '@mdt/core';
+import {
+  type BoxArray,
+  clipBoxes,
+  type Detections,
+  type Dim,
+  InputError,
+  type PerAxis,
+  refuseUnknownKeys,
+  roundHalfEven,
+  selectDetections,
+} from '@mdt/core';
 import { batchedNmsAsync } from '@mdt/native-ops';
 import { type AnchorGrid, anchorBoxes, legacyRank } from './anchors.js';
 import type { BoxCoder } from './box-coder.js';
@@ -13,6 +23,28 @@ export interface NmsOptions {
   minScore?: number;
   /** Candidates per image that enter non-maximum suppression. Default 10 000 in 2D, 50 000 in 3D. */
   preNmsTopK?: number;
+}
+
+/** @throws InputError `invalid-option`, `unknown-option` */
+export function resolveNms(kind: string, dim: Dim, nms: NmsOptions): Required<NmsOptions> {
+  refuseUnknownKeys(`${kind}: nms`, nms, ['iouThreshold', 'maxPerImage', 'minScore', 'preNmsTopK']);
+  const resolved = {
+    iouThreshold: 1e-5,
+    maxPerImage: { 2: 10, 3: 30 }[dim],
+    minScore: 0.1,
+    preNmsTopK: { 2: 10_000, 3: 50_000 }[dim],
+    ...nms,
+  };
+  const shares = [resolved.iouThreshold, resolved.minScore].every((v) => v >= 0 && v <= 1);
+  const counts = [resolved.maxPerImage, resolved.preNmsTopK].every((v) => Number.isInteger(v) && v >= 1);
+  if (!(shares && counts)) {
+    throw new InputError(
+      'invalid-option',
+      `${kind}: nms expects iouThreshold and minScore from 0 to 1, maxPerImage and preNmsTopK whole numbers from 1 on; ` +
+        `got ${JSON.stringify(resolved)}`,
+    );
+  }
+  return resolved;
 }
 
 export interface PostprocessOptions<D extends Dim = Dim> {
@@ -33,7 +65,7 @@ export interface PostprocessOptions<D extends Dim = Dim> {
 /** What a network says of each anchor, per level. */
 export interface AnchorPredictions {
   batchSize: number;
-  /** One array per level, `[b, anchors of the level, 1 + numClasses]`, background first. */
+  /** One array per level, `[b, anchors of the level, outputs]`: the classes, before them background if the head has it. */
   probabilities: readonly BoxArray[];
   /** One array per level, `[b, anchors of the level, 2 · dim]`. */
   deltas: readonly BoxArray[];
@@ -45,7 +77,7 @@ export async function postprocess<D extends Dim>(
   options: PostprocessOptions<D>,
 ): Promise<Detections<D>[]> {
   const candidates = selectCandidates(predictions, options);
-  return Promise.all(candidates.map((chosen, image) => finish(decode(predictions, image, chosen, options), options)));
+  return Promise.all(candidates.map((chosen, image) => suppress(decode(predictions, image, chosen, options), options)));
 }
 
 /** An anchor with one class. */
@@ -65,9 +97,10 @@ function selectCandidates({ batchSize, probabilities }: AnchorPredictions, optio
     if (!legacy) best = new TopK(capacity);
     grid.levels.forEach((level, l) => {
       const scores = probabilities[l]!;
-      let at = image * level.length * (numClasses + 1);
+      const outputs = scores.length / (batchSize * level.length);
+      let at = image * level.length * outputs;
       for (let anchor = level.offset; anchor < level.offset + level.length; anchor++) {
-        at++; // background
+        at += outputs - numClasses; // background
         for (let label = 0; label < numClasses; label++) {
           const score = scores[at++]!;
           if (!(score >= nms.minScore && score >= best.floor)) continue;
@@ -116,7 +149,11 @@ function decode<D extends Dim>(
   };
 }
 
-async function finish<D extends Dim>(all: Detections<D>, { nms, legacy = false }: PostprocessOptions<D>): Promise<Detections<D>> {
+/** Suppression per class, limit per image, and no boxes without size; `all` is one image's candidates, clipped. */
+export async function suppress<D extends Dim>(
+  all: Detections<D>,
+  { nms, legacy = false }: Pick<PostprocessOptions<D>, 'nms' | 'legacy'>,
+): Promise<Detections<D>> {
   const found = legacy ? all : dropEmpty(all);
   const kept = await batchedNmsAsync(found.boxes, found.scores, found.labels, {
     dim: all.dim,

@@ -1,33 +1,36 @@
 import type { Block, Mode } from '@mdt/backbone';
-import { type Dim, InputError, type Random } from '@mdt/core';
+import type { Dim, Random } from '@mdt/core';
 import * as tf from '@tensorflow/tfjs-core';
+import type { DetectorVariant } from './common-options.js';
 import type { Losses, TrainBatch } from './detector.js';
-import { segmenter } from './heads/segmenter.js';
-import { segmentationLosses } from './losses.js';
+import { type Segmenter, segmenter } from './heads/segmenter.js';
 import { RetinaNet, type RetinaOutputs } from './retina-net.js';
 import { type RetinaNetOptions, retinaNetKeys } from './retina-options.js';
+import type { SegmentationLoss } from './segmentation-loss.js';
 
-export interface RetinaUNetOptions<D extends Dim = Dim> extends RetinaNetOptions<D> {
+export interface RetinaUNetOptions<D extends Dim = Dim, C extends string = string> extends RetinaNetOptions<D, C> {
   /** Segments every class on its own instead of all foreground together. Default false. */
   segmentPerClass?: boolean;
+  /** Default half Dice, half cross entropy. */
+  segmentationLoss?: SegmentationLoss;
 }
 
-/** RetinaNet that also segments, on the pyramid's finest level (Jaeger et al. 2018); the backbone must have one at stride 1. */
-export class RetinaUNet<D extends Dim> extends RetinaNet<D> {
-  readonly #segmenter: Block;
-  readonly #classes: number;
+const retinaUNetKeys = [...retinaNetKeys, 'segmentPerClass', 'segmentationLoss'];
 
-  constructor(dim: D, { segmentPerClass = false, ...options }: RetinaUNetOptions<D>, kind: string) {
-    super(dim, options, { kind, keys: [...retinaNetKeys, 'segmentPerClass'], strideOne: true });
-    const finest = this.backbone.features[0]!;
-    if (finest.stride.some((s) => s !== 1)) {
-      throw new InputError(
-        'invalid-option',
-        `${kind}: the backbone's finest level ${finest.name} is coarser than the image; set strideOne`,
-      );
-    }
-    this.#classes = 1 + (segmentPerClass ? this.classes.length : 1);
-    this.#segmenter = segmenter({ dim, in: finest.channels, classes: this.#classes, init: this.parts.init });
+/** RetinaNet that also segments, on the pyramid's finest level (Jaeger et al. 2018); the backbone must have one at stride 1. */
+export class RetinaUNet<D extends Dim, C extends string = string> extends RetinaNet<D, C> {
+  readonly #segmenter: Segmenter;
+
+  constructor(dim: D, options: RetinaUNetOptions<D, C>, variant: DetectorVariant) {
+    super(dim, options, variant);
+    const { segmentPerClass = false, segmentationLoss } = options;
+    this.#segmenter = segmenter({
+      dim,
+      in: this.backbone.features[0]!.channels,
+      classes: segmentPerClass ? this.classes.length : 1,
+      init: this.common.init,
+      loss: segmentationLoss,
+    });
   }
 
   protected override headBlocks(): Block[] {
@@ -39,30 +42,26 @@ export class RetinaUNet<D extends Dim> extends RetinaNet<D> {
     return { ...outputs, segmentation: this.#segmenter.apply(outputs.features[0]!, mode) };
   }
 
-  protected override lossOf(outputs: RetinaOutputs, batch: TrainBatch<D>, random: Random): Losses {
-    const { segmentation } = batch;
-    const expected = batch.images.shape.slice(0, -1).join('x');
-    if (segmentation?.shape.join('x') !== expected) {
-      throw new InputError(
-        'shape-mismatch',
-        `${this.kind}: segmentation has the shape ${segmentation?.shape.join('x') ?? '(missing)'}, expected ${expected}`,
-      );
-    }
-    const { total, parts } = super.lossOf(outputs, batch, random);
-    const both = segmentationLosses(outputs.segmentation!, tf.minimum(segmentation, tf.scalar(this.#classes - 1, 'int32')));
-    const [dice, crossEntropy] = tf.unstack(both) as [tf.Scalar, tf.Scalar];
-    return { total: tf.add(total, tf.mean(both)), parts: { ...parts, dice, crossEntropy } };
+  protected override lossOf(batch: TrainBatch<D>, random: Random): Losses {
+    const classMap = this.segmentationOf(batch);
+    const outputs = this.forward(batch.images, 'train');
+    const anchors = this.anchorLossOf(outputs, batch, random);
+    const segmentation = this.#segmenter.lossOf(outputs.segmentation!, classMap);
+    const total = tf.add(anchors.total, segmentation.total) as tf.Scalar;
+    return { total, parts: { ...anchors.parts, ...segmentation.parts } };
   }
 }
 
-export class RetinaUNet2D extends RetinaUNet<2> {
-  constructor(options: RetinaUNetOptions<2>) {
-    super(2, options, 'RetinaUNet2D');
+/** Retina U-Net for images. */
+export class RetinaUNet2D<C extends string = string> extends RetinaUNet<2, C> {
+  constructor(options: RetinaUNetOptions<2, C>) {
+    super(2, options, { kind: 'RetinaUNet2D', keys: retinaUNetKeys, strideOne: true });
   }
 }
 
-export class RetinaUNet3D extends RetinaUNet<3> {
-  constructor(options: RetinaUNetOptions<3>) {
-    super(3, options, 'RetinaUNet3D');
+/** Retina U-Net for volumes. */
+export class RetinaUNet3D<C extends string = string> extends RetinaUNet<3, C> {
+  constructor(options: RetinaUNetOptions<3, C>) {
+    super(3, options, { kind: 'RetinaUNet3D', keys: retinaUNetKeys, strideOne: true });
   }
 }

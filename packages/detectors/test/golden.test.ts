@@ -66,7 +66,7 @@ describe('the heads have the numbers of the Python toolkit', () => {
       const x = tf.tensor(values, [1, ...size, channels!]);
       const options = { dim, in: channels!, filters: 5, anchors: 9 };
       for (const [block, expected, order] of [
-        [classifier({ ...options, classes: 3 }), cls, [0, 1, 2]],
+        [classifier({ ...options, outputs: 3 }), cls, [0, 1, 2]],
         [regressor(options), box, dim === 3 ? [1, 2, 0, 4, 5, 3] : [0, 1, 2, 3]],
       ] as const) {
         fillLikeOriginal(block, dim);

@@ -193,7 +193,7 @@ describe('weights', () => {
   test('survive the way to the Python toolkit’s layout and back', async () => {
     for (const detector of [unet(), keep(new RetinaUNet3D({ ...small, patchSize: [8, 32, 32], norm: 'batch' }))]) {
       detector.build(rng(3));
-      const hasNorm = detector.dim === 3;
+      const naming = { kind: detector.kind, norm: detector.dim === 3 ? 'batch' : 'none' } as const;
       const own = await (detector as Detector).weights();
       const theirs = new Map(
         Array.from(own, ([name, tensor]) => {
@@ -202,15 +202,16 @@ describe('weights', () => {
             { shape: tensor.shape, data: tensor.data as Float32Array },
             detector.dim,
           );
-          return [originalName(name, hasNorm), { dtype: 'F32' as const, shape, data }] as const;
+          return [originalName(name, naming), { dtype: 'F32' as const, shape, data }] as const;
         }),
       );
       expect(theirs.size).toBe(own.size);
       expect(await fromOriginalWeights(detector as Detector, theirs)).toEqual(own);
     }
-    expect(originalName('backbone.C2.0.spatial.norm.mean', true)).toBe('Fpn.C2.1.conv2.0.1.running_mean');
-    expect(originalName('backbone.C4.2.expand.weight', false)).toBe('Fpn.C4.2.conv3.weight');
-    expect(originalName('regressor.1.bias', true)).toBe('BBRegressor.conv_2.0.bias');
+    const normed = { kind: 'RetinaUNet3D', norm: 'batch' } as const;
+    expect(originalName('backbone.C2.0.spatial.norm.mean', normed)).toBe('Fpn.C2.1.conv2.0.1.running_mean');
+    expect(originalName('backbone.C4.2.expand.weight', { kind: 'RetinaNet2D', norm: 'none' })).toBe('Fpn.C4.2.conv3.weight');
+    expect(originalName('regressor.1.bias', normed)).toBe('BBRegressor.conv_2.0.bias');
   });
 });
 
@@ -228,7 +229,7 @@ describe('parameters of the default heads are those of the original', () => {
 test('describes itself', () => {
   const text = unet().describe();
   expect(text).toContain('RetinaUNet2D: 2 classes (round, square)');
-  expect(text).toContain('anchors 765, 9 per cell (P2 8x8: 576, P3 4x4: 144, P4 2x2: 36, P5 1x1: 9)');
+  expect(text).toContain('anchors 756, 9 per cell (P2 8x8: 576, P3 4x4: 144, P4 2x2: 36)');
 });
 
 describe('wrong input is refused by name', () => {

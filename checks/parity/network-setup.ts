@@ -2,6 +2,8 @@ import { resNetFpn } from '@mdt/backbone';
 import { type Dim, fromMdtBoxes, type GroundTruth, type PerAxis } from '@mdt/core';
 import {
   boxCoder,
+  DetectionUNet2D,
+  DetectionUNet3D,
   hardNegatives,
   iouMatcher,
   type RetinaNet,
@@ -9,6 +11,7 @@ import {
   RetinaNet3D,
   RetinaUNet2D,
   RetinaUNet3D,
+  segmentationLoss,
 } from '@mdt/detectors';
 import * as tf from '@tensorflow/tfjs-core';
 import { deltaPlaces, toArrayOrder, toChannelsLast } from './original-layout.js';
@@ -19,14 +22,12 @@ const constructors = {
   retina_unet: { 2: RetinaUNet2D, 3: RetinaUNet3D },
 } as const;
 
-/** The detector that a recorded configuration describes, in its legacy form. */
-export function retinaDetector(config: RecordedConfig, inChannels: number): RetinaNet<2> | RetinaNet<3> {
+/** What every detector is told: classes, patch, backbone. */
+function commonOptions(config: RecordedConfig, inChannels: number, strideOne: boolean) {
   const { dim } = config;
-  const segments = config.model === 'retina_unet';
-  const std = new Array<number>(2 * dim);
-  for (const [theirs, ours] of deltaPlaces(dim).entries()) std[ours] = config.rpn_bbox_std_dev[theirs]!;
   const activation = config.relu === 'relu' ? 'relu' : 'leakyRelu';
-  const options = {
+  const norm = config.norm === 'instance_norm' ? 'instance' : config.norm === 'batch_norm' ? 'batch' : 'none';
+  return {
     classes: Array.from({ length: config.head_classes - 1 }, (_, i) => `class ${i + 1}`),
     patchSize: toArrayOrder(config.patch_size),
     backbone: resNetFpn({
@@ -35,28 +36,63 @@ export function retinaDetector(config: RecordedConfig, inChannels: number): Reti
       inChannels,
       startFilters: config.start_filts,
       outChannels: config.end_filts,
-      strideOne: segments,
+      strideOne,
       sixthPooling: config.sixth_pooling,
-      norm: config.norm === 'instance_norm' ? 'instance' : config.norm === 'batch_norm' ? 'batch' : 'none',
+      norm,
       activation,
     }),
-    headFilters: config.n_rpn_features,
     activation,
+    legacy: true,
+  } as const;
+}
+
+/** Our coder with the original's deviations, `(y x z, h w d)`. */
+function coderOf(dim: Dim, deviations: readonly number[]) {
+  const std = new Array<number>(2 * dim);
+  for (const [theirs, ours] of deltaPlaces(dim).entries()) std[ours] = deviations[theirs]!;
+  return boxCoder({ dim, std, maxLogSize: Number.POSITIVE_INFINITY });
+}
+
+/** The detector that a recorded configuration describes, in its legacy form. */
+export function retinaDetector(config: RecordedConfig, inChannels: number): RetinaNet<2> | RetinaNet<3> {
+  const { dim } = config;
+  const segments = config.model === 'retina_unet';
+  const options = {
+    ...commonOptions(config, inChannels, segments),
+    headFilters: config.n_rpn_features,
     anchors: { sizes: anchorSizes(config), aspectRatios: config.rpn_anchor_ratios, octaves: 1 },
     matcher: iouMatcher({ positive: config.anchor_matching_iou, legacy: true }),
     sampler: hardNegatives({ anchorsPerImage: config.rpn_train_anchors_per_image, poolSize: 20, legacy: true }),
-    boxCoder: boxCoder({ dim, std, maxLogSize: Number.POSITIVE_INFINITY }),
+    boxCoder: coderOf(dim, config.rpn_bbox_std_dev),
     nms: {
       iouThreshold: config.detection_nms_threshold,
       maxPerImage: config.model_max_instances_per_batch_element,
       minScore: config.model_min_confidence,
       preNmsTopK: config.pre_nms_limit,
     },
-    legacy: true,
     ...(segments ? { segmentPerClass: config.num_seg_classes > 2 } : {}),
   };
   const model = config.model as keyof typeof constructors;
   return new constructors[model][dim](options as never);
+}
+
+/** The Detection U-Net of a recorded configuration. */
+export function detectionUNet(config: RecordedConfig, inChannels: number): DetectionUNet2D {
+  const mode = config.seg_loss_mode;
+  const Detector = { 2: DetectionUNet2D, 3: DetectionUNet3D }[config.dim];
+  return new Detector({
+    ...commonOptions(config, inChannels, true),
+    ...(config.norm ? { norm: config.norm === 'batch_norm' ? 'batch' : 'instance' } : {}),
+    segmentationLoss: segmentationLoss({
+      dice: mode === 'wce' ? 0 : 1,
+      crossEntropy: mode === 'dice' ? 0 : 1,
+      falsePositiveWeight: config.fp_dice_weight ?? 1,
+      ...(config.wce_weights ? { classWeights: config.wce_weights } : {}),
+    }),
+    maxPerClass: config.n_roi_candidates,
+    minScore: config.detection_min_confidence,
+    score: config.aggregation_operation === 'max' ? 'max' : 'median',
+  } as never) as DetectionUNet2D;
 }
 
 function anchorSizes({ dim, pyramid_levels, rpn_anchor_scales: { xy, z } }: RecordedConfig): Record<string, number[][]> {
