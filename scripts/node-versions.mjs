@@ -32,10 +32,10 @@ async function nodeOf(version) {
 
 // What each version runs, in a folder whose package.json depends on the built packages; prints a line, throws on a wrong number.
 const smoke = `
-  import { nativeInfo, nonMaximumSuppression } from '@mdt/native-ops';
+  import { nativeOps, nonMaximumSuppression } from '@mdt/native-ops';
   const boxes = Float32Array.of(0, 0, 10, 10, 1, 1, 11, 11, 20, 20, 30, 30);
   const kept = nonMaximumSuppression(boxes, Float32Array.of(0.5, 0.9, 0.7), { dim: 2, iouThreshold: 0.5 });
-  if (!nativeInfo().native) throw new Error(nativeInfo().reason);
+  if (!nativeOps.info().native) throw new Error(nativeOps.info().reason);
   if (kept.join() !== '1,2') throw new Error('native-ops: NMS kept ' + kept.join() + ', expected 1,2');
   let line = 'native-ops ok';
   if (process.argv.includes('torch')) {

@@ -41,3 +41,76 @@ export interface NativeOps {
 export type NativeBinding = NativeOps & {
   [Op in keyof NativeOps as `${Op}Async`]: (...args: Parameters<NativeOps[Op]>) => Promise<ReturnType<NativeOps[Op]>>;
 };
+
+/** The ops that run on a CUDA device too. */
+export type CudaOp = 'nms' | 'boxIou' | 'roiAlign' | 'roiAlignGrad';
+
+export interface CudaDevice {
+  name: string;
+  /** As in '9.0'. */
+  computeCapability: string;
+  memoryBytes: number;
+}
+
+/** What csrc/cuda/addon.cc exports: the ops, with the number of the device in the place of `threads`, and more. */
+export type CudaBinding = Pick<NativeBinding, CudaOp | `${CudaOp}Async`> & {
+  /** @throws Error with what the driver says where there is no device */
+  cudaDevices(): CudaDevice[];
+} & PointerOps;
+
+/** The end of the arguments of an op on device memory. */
+type Queue = [device: number, stream: bigint];
+type PointerRois = [
+  dim: number,
+  double: boolean,
+  maps: BigUint64Array,
+  sizes: Int32Array,
+  scales: Float64Array,
+  batch: number,
+  channels: number,
+  count: number,
+  boxes: bigint,
+  images: bigint,
+  levels: bigint,
+  pool: Int32Array,
+  single: boolean,
+  ratio: number,
+  aligned: boolean,
+];
+
+/** Ops on device memory; addresses are BigInt, 0n is null. See csrc/cuda. */
+export interface PointerOps {
+  nmsWorkspaceBytes(count: number, dim: number, device: number): number;
+  nmsPointers(
+    count: number,
+    dim: number,
+    double: boolean,
+    boxes: bigint,
+    scores: bigint,
+    groups: bigint,
+    iouThreshold: number,
+    inclusive: boolean,
+    maxBoxes: number,
+    kept: bigint,
+    keptCount: bigint,
+    workspace: bigint,
+    workspaceBytes: number,
+    ...queue: Queue
+  ): void;
+  boxIouPointers(
+    dim: number,
+    double: boolean,
+    countA: number,
+    countB: number,
+    a: bigint,
+    b: bigint,
+    inclusive: boolean,
+    out: bigint,
+    ...queue: Queue
+  ): void;
+  roiAlignPointers(...args: [...PointerRois, out: bigint, ...Queue]): void;
+  roiAlignGradPointers(
+    ...args: [...PointerRois, dy: bigint, deterministic: boolean, workspace: bigint, workspaceBytes: number, ...Queue]
+  ): void;
+  roiAlignGradWorkspaceBytes(count: number, dim: number): number;
+}

@@ -1,4 +1,5 @@
-export { type NativeInfo, nativeInfo } from './load.js';
+export type { CudaDevice } from './binding.js';
+export { type CudaInfo, type NativeInfo, nativeOps } from './load.js';
 export { boxIou, boxIouAsync } from './ops/box-iou.js';
 export {
   batchedNms,
@@ -7,7 +8,7 @@ export {
   nonMaximumSuppression,
   nonMaximumSuppressionAsync,
 } from './ops/nms.js';
-export type { Abortable, BoxOpOptions, OpOptions, ThreadOptions } from './ops/options.js';
+export type { Abortable, BoxOpOptions, DeviceOptions, OpOptions, ThreadOptions } from './ops/options.js';
 export {
   type PyramidRoiAlignOptions,
   pyramidRoiAlign,

@@ -3,26 +3,26 @@ import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
 import type { NativeBinding } from './binding.js';
-import { nativeBinding, nativeInfo } from './load.js';
+import { nativeBinding, nativeOps } from './load.js';
 
 const binding = nativeBinding() as NativeBinding;
-const binary = nativeInfo().reason;
+const binary = nativeOps.info().reason;
 
 test('the binary is built and in use', () => {
-  expect(nativeInfo()).toEqual({ native: true, reason: expect.stringContaining('mdt_native_ops.node') });
+  expect(nativeOps.info()).toMatchObject({ native: true, reason: expect.stringContaining('mdt_native_ops.node') });
 });
 
 test('MDT_NATIVE_OPS=off turns it off and says so', async () => {
   const script = `
-    import { nativeInfo, nonMaximumSuppression } from '${new URL('./index.ts', import.meta.url).href}';
+    import { nativeOps, nonMaximumSuppression } from '${new URL('./index.ts', import.meta.url).href}';
     const kept = nonMaximumSuppression(Float32Array.of(0,0,2,2, 0,1,2,3), Float32Array.of(0.5,0.9), { dim: 2, iouThreshold: 0.3 });
-    console.log(JSON.stringify({ ...nativeInfo(), kept: [...kept] }));`;
+    console.log(JSON.stringify({ ...nativeOps.info(), kept: [...kept] }));`;
   const root = new URL('../../../', import.meta.url);
   const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', script], {
     cwd: root,
     env: { ...process.env, MDT_NATIVE_OPS: 'off', TSX_TSCONFIG_PATH: 'tsconfig.json' },
   });
-  expect(JSON.parse(stdout)).toEqual({ native: false, reason: expect.stringContaining('MDT_NATIVE_OPS'), kept: [1] });
+  expect(JSON.parse(stdout)).toMatchObject({ native: false, reason: expect.stringContaining('MDT_NATIVE_OPS'), kept: [1] });
 });
 
 // The C++ side checks for itself, so that no caller can crash the process.

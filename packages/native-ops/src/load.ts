@@ -2,46 +2,116 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { NativeBinding } from './binding.js';
+import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
+import type { CudaBinding, CudaDevice, NativeBinding } from './binding.js';
 
 export interface NativeInfo {
   /** Whether the C++ ops are in use; else their TypeScript twins are, which give the same results, slower. */
   native: boolean;
   /** The binary in use, or what was tried and what to do. */
   reason: string;
+  cuda: CudaInfo;
 }
 
-interface Loaded {
-  binding: NativeBinding | undefined;
-  info: NativeInfo;
+export interface CudaInfo {
+  /** Whether ops take `device: 'cuda'`. */
+  available: boolean;
+  /** The binary in use, or what was tried. */
+  reason: string;
+  /** In the order of their numbers, `cuda:0` first. */
+  devices: CudaDevice[];
 }
 
-let loaded: Loaded | undefined;
+interface Loaded<Binding> {
+  binding: Binding | undefined;
+  reason: string;
+}
 
-/** The native ops, or undefined where there is no binary. Looked up once per JS environment. */
+// This file is src/load.ts in development and a part of dist/index.{js,cjs} when published: one level below the root.
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const platform = `${process.platform}-${process.arch}`;
+
+let native: Loaded<NativeBinding> | undefined;
+let cuda: (Loaded<CudaBinding> & { devices: CudaDevice[] }) | undefined;
+
+/**
+ * The native ops, or undefined where there is no binary. Looked up once per JS environment. Their absence is a warning, once
+ * per process, unless it was asked for.
+ */
 export function nativeBinding(): NativeBinding | undefined {
-  loaded ??= load();
-  return loaded.binding;
+  native ??= loadNative();
+  if (!native.binding && process.env.MDT_NATIVE_OPS !== 'off') warnOnce(native.reason);
+  return native.binding;
 }
 
-/** Whether the C++ ops are in use, and why or why not. `MDT_NATIVE_OPS=off` in the environment turns them off. */
-export function nativeInfo(): NativeInfo {
-  loaded ??= load();
-  return loaded.info;
+/** The CUDA ops with their devices, or why there are none. Looked up once per JS environment. */
+export function cudaBinding(): Loaded<CudaBinding> & { devices: CudaDevice[] } {
+  cuda ??= loadCuda();
+  return cuda;
 }
 
-function load(): Loaded {
-  const without = (reason: string): Loaded => ({ binding: undefined, info: { native: false, reason } });
-  if (process.env.MDT_NATIVE_OPS === 'off') return without('turned off by MDT_NATIVE_OPS=off; TypeScript is used');
-  // This file is src/load.ts in development and a part of dist/index.{js,cjs} when published: one level below the root.
-  const root = dirname(dirname(fileURLToPath(import.meta.url)));
-  const binary = join(root, 'build', 'Release', 'mdt_native_ops.node');
+export const nativeOps = {
+  /** Whether the C++ and the CUDA ops are in use, and why or why not. `MDT_NATIVE_OPS=off` in the environment turns both off. */
+  info(): NativeInfo {
+    native ??= loadNative();
+    const { binding, reason, devices } = cudaBinding();
+    const available = binding !== undefined && devices.length > 0;
+    return { native: native.binding !== undefined, reason: native.reason, cuda: { available, reason, devices } };
+  },
+};
+
+function loadNative(): Loaded<NativeBinding> {
   const remedy = `TypeScript is used, which is slower; to compile the C++ ops run: node ${join(root, 'scripts', 'build-native.mjs')}`;
-  if (!existsSync(binary)) return without(`${binary} does not exist; ${remedy}`);
+  const { binding, reason } = load<NativeBinding>('mdt_native_ops.node');
+  return { binding, reason: binding || process.env.MDT_NATIVE_OPS === 'off' ? reason : `${reason}; ${remedy}` };
+}
+
+function loadCuda(): Loaded<CudaBinding> & { devices: CudaDevice[] } {
+  const { binding, reason } = load<CudaBinding>('mdt_native_ops_cuda.node');
+  if (!binding) return { binding, reason, devices: [] };
   try {
-    const binding = createRequire(import.meta.url)(binary) as NativeBinding;
-    return { binding, info: { native: true, reason: binary } };
+    return { binding, reason, devices: binding.cudaDevices() };
   } catch (error) {
-    return without(`${binary} cannot be loaded (${error instanceof Error ? error.message : String(error)}); ${remedy}`);
+    return { binding, reason: `${reason} finds no device: ${messageOf(error)}`, devices: [] };
   }
 }
+
+/**
+ * Loads the first binary of this name that can be: built here, or prebuilt inside this package, or in an optional package
+ * `@mdt/native-ops-PLATFORM-ARCH`. One that does not fit (another libc, say) is passed over.
+ */
+function load<Binding>(name: string): Loaded<Binding> {
+  if (process.env.MDT_NATIVE_OPS === 'off') {
+    return { binding: undefined, reason: 'turned off by MDT_NATIVE_OPS=off; TypeScript is used' };
+  }
+  const require = createRequire(import.meta.url);
+  const built = join(root, 'build', 'Release', name);
+  const candidates = [built, join(root, 'prebuilds', platform, name), resolved(require, `@mdt/native-ops-${platform}/${name}`)];
+  const failures: string[] = [];
+  for (const binary of candidates) {
+    if (!binary || !existsSync(binary)) continue;
+    try {
+      return { binding: require(binary) as Binding, reason: binary };
+    } catch (error) {
+      failures.push(`${binary} cannot be loaded (${messageOf(error)})`);
+    }
+  }
+  return { binding: undefined, reason: failures.length > 0 ? failures.join('; ') : `${built} does not exist` };
+}
+
+function resolved(require: NodeJS.Require, id: string): string | undefined {
+  try {
+    return require.resolve(id);
+  } catch {
+    return undefined;
+  }
+}
+
+function warnOnce(reason: string): void {
+  const key = '@mdt/native-ops warned';
+  if (getEnvironmentData(key)) return; // worker threads inherit it
+  setEnvironmentData(key, true);
+  process.emitWarning(reason, { type: 'NativeOpsWarning', code: 'MDT_NATIVE_OPS' });
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -99,6 +99,11 @@ struct ArrayKind<int32_t> {
   static constexpr const char* name = "Int32Array";
 };
 template <>
+struct ArrayKind<uint64_t> {
+  static constexpr napi_typedarray_type type = napi_biguint64_array;
+  static constexpr const char* name = "BigUint64Array";
+};
+template <>
 struct ArrayKind<uint8_t> {
   static constexpr napi_typedarray_type type = napi_uint8_array;
   static constexpr const char* name = "Uint8Array";
@@ -189,6 +194,22 @@ class Arguments {
       throw type_error(name, "a boolean", kind_of(value));
     }
     return flag;
+  }
+
+  // A device address as a BigInt, aligned to `alignment` bytes.
+  uintptr_t address(const char* name, uintptr_t alignment, bool nullable) {
+    const napi_value value = take();
+    uint64_t address = 0;
+    bool lossless = false;
+    if (type_of(value) != napi_bigint || napi_get_value_bigint_uint64(env_, value, &address, &lossless) != napi_ok) {
+      throw type_error(name, "an address as a BigInt", kind_of(value));
+    }
+    if (!lossless || address > std::numeric_limits<uintptr_t>::max()) throw range_error(name, "too large", "an address");
+    if (address == 0 && !nullable) throw range_error(name, "0n", "an address");
+    if (address % alignment != 0) {
+      throw range_error(name, std::to_string(address), "a multiple of " + std::to_string(alignment));
+    }
+    return static_cast<uintptr_t>(address);
   }
 
   // The last two arguments of every op: threads, and null or an Int32Array on shared memory whose first value stops the op

@@ -2,8 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "../cpu/box_iou.h"
-#include "../cpu/nms.h"
+#include "backend.h"
 #include "checks.h"
 #include "results.h"
 #include "subjects.h"
@@ -42,7 +41,7 @@ struct NmsJob {
 
   void run() {
     const int32_t* group = groups.size() > 0 ? groups.data() : nullptr;
-    kept = dim == 2 ? nms<2>(boxes, scores, group, options, execution) : nms<3>(boxes, scores, group, options, execution);
+    kept = dim == 2 ? backend::nms<2>(boxes, scores, group, options, execution) : backend::nms<3>(boxes, scores, group, options, execution);
   }
 
   napi_value result(napi_env env, napi_value) const { return to_array(env, op, kept); }
@@ -73,7 +72,7 @@ struct BoxIouJob {
     return matrix.value;
   }
 
-  void run() const { dim == 2 ? box_iou<2>(a, b, plus, execution, out) : box_iou<3>(a, b, plus, execution, out); }
+  void run() const { dim == 2 ? backend::box_iou<2>(a, b, plus, execution, out) : backend::box_iou<3>(a, b, plus, execution, out); }
 
   napi_value result(napi_env, napi_value allocated) const { return allocated; }
 };

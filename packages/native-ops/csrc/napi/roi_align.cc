@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "../cpu/roi_align.h"
+#include "backend.h"
 #include "checks.h"
 #include "results.h"
 #include "subjects.h"
@@ -145,7 +145,7 @@ struct RoiAlignJob : RoiAlignTask {
     std::vector<const float*> data;
     for (const auto& map : values) data.push_back(map.data());
     const auto maps = roi_maps<D, const float>(data);
-    roi_align(maps.data(), static_cast<int32_t>(maps.size()), batch, channels, rois<D>(), options<D>(), execution, out);
+    backend::roi_align(maps.data(), static_cast<int32_t>(maps.size()), batch, channels, rois<D>(), options<D>(), execution, out);
   }
 
   napi_value result(napi_env, napi_value allocated) const { return allocated; }
@@ -179,7 +179,7 @@ struct RoiAlignGradJob : RoiAlignTask {
   template <int D>
   void scatter() const {
     const auto maps = roi_maps<D, float>(out);
-    roi_align_grad(dy.data(), maps.data(), static_cast<int32_t>(maps.size()), batch, channels, rois<D>(), options<D>(), execution);
+    backend::roi_align_grad(dy.data(), maps.data(), static_cast<int32_t>(maps.size()), batch, channels, rois<D>(), options<D>(), execution);
   }
 
   napi_value result(napi_env, napi_value allocated) const { return allocated; }

@@ -1,9 +1,18 @@
 import { type BoxArray, InputError } from '@mdt/core';
 import { type NmsTask, nms } from '../reference/nms.js';
 import { runAway, runNow } from './execution.js';
-import { type Abortable, type BoxOpOptions, boxOpOptions, expectBoxes, expectKind, expectReals } from './options.js';
+import {
+  type Abortable,
+  type BoxOpOptions,
+  boxOpOptions,
+  cudaDevice,
+  type DeviceOptions,
+  expectBoxes,
+  expectKind,
+  expectReals,
+} from './options.js';
 
-export interface NmsOptions extends BoxOpOptions {
+export interface NmsOptions extends BoxOpOptions, DeviceOptions {
   /** A box goes when a better one overlaps it by strictly more than this share of their union; 0 or more, and from 1 on none goes. */
   iouThreshold: number;
   /** Stop after so many boxes. Default: no limit. */
@@ -59,7 +68,7 @@ export async function batchedNmsAsync(
 }
 
 function prepare(who: string, boxes: BoxArray, scores: BoxArray, groups: Int32Array | undefined, options: NmsOptions) {
-  const common = boxOpOptions(who, options, ['iouThreshold', 'maxBoxes']);
+  const common = boxOpOptions(who, options, ['iouThreshold', 'maxBoxes', 'device']);
   const { iouThreshold, maxBoxes = noLimit } = options;
   if (!(typeof iouThreshold === 'number' && iouThreshold >= 0)) {
     throw new InputError('invalid-option', `${who}: iouThreshold is ${String(iouThreshold)}, expected a number from 0 on`);
@@ -80,7 +89,7 @@ function prepare(who: string, boxes: BoxArray, scores: BoxArray, groups: Int32Ar
   const task: NmsTask = { ...common, boxes, scores, groups, iouThreshold, maxBoxes: Math.min(maxBoxes, noLimit) };
   const { dim, extent, threads } = common;
   const args = [boxes, scores, groups ?? null, dim, iouThreshold, extent === 'inclusive', task.maxBoxes, threads] as const;
-  return { op: 'nms', args, twin: () => nms(task) } as const;
+  return { op: 'nms', args, device: cudaDevice(who, options.device), twin: () => nms(task) } as const;
 }
 
 function expectGroups(who: string, groups: unknown): Int32Array {

@@ -1,9 +1,19 @@
 import { type BoxArray, type Dim, type Extent, InputError, numBoxes, refuseUnknownKeys } from '@mdt/core';
+import { cudaBinding } from '../load.js';
 
 /** Options every op has. */
 export interface ThreadOptions {
   /** Threads of the native op, 1 to 1024; large inputs only. Default: one per processor. */
   threads?: number;
+}
+
+/** Options of the ops that have a CUDA form. */
+export interface DeviceOptions {
+  /**
+   * Where the op runs: `cpu` (default), or a CUDA device, `cuda` being the first. Arrays are copied there and results back.
+   * `threads` then has no meaning, and a signal rejects the promise while the device finishes.
+   */
+  device?: 'cpu' | 'cuda' | `cuda:${number}`;
 }
 
 /** Options of the `Async` form of every op. */
@@ -52,6 +62,25 @@ export function boxOpOptions(who: string, options: BoxOpOptions & Abortable, own
     throw new InputError('invalid-option', `${who}: extent is ${String(extent)}, expected 'half-open' or 'inclusive'`);
   }
   return { ...common, extent };
+}
+
+/** The number of the CUDA device that `device` names, which is there; undefined for the CPU. */
+export function cudaDevice(who: string, device: unknown): number | undefined {
+  if (device === undefined || device === 'cpu') return undefined;
+  const digits = typeof device === 'string' ? /^cuda(?::(\d{1,4}))?$/.exec(device) : null;
+  if (!digits) {
+    throw new InputError(
+      'invalid-option',
+      `${who}: device is ${String(device)}, expected 'cpu', 'cuda' or 'cuda:0', 'cuda:1', …`,
+    );
+  }
+  const { devices, reason } = cudaBinding();
+  const index = Number(digits[1] ?? 0);
+  if (index < devices.length) return index;
+  throw new InputError(
+    'invalid-option',
+    `${who}: device is '${device}', but there are ${devices.length} CUDA devices; ${reason}`,
+  );
 }
 
 /** Throws a TypeError unless `value` holds real numbers. */

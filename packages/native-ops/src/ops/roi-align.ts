@@ -3,6 +3,8 @@ import { type RoiTask, roiAlignGradTwin, roiAlignTwin } from '../reference/roi-a
 import { runAway, runNow } from './execution.js';
 import {
   type Abortable,
+  cudaDevice,
+  type DeviceOptions,
   expectBoxes,
   expectKind,
   expectLength,
@@ -30,7 +32,7 @@ export interface RoiMap extends RoiGrid {
   values: Float32Array;
 }
 
-export interface RoiAlignOptions extends OpOptions {
+export interface RoiAlignOptions extends OpOptions, DeviceOptions {
   /** Channels of every map. */
   channels: number;
   /** Images in every map. Default 1. */
@@ -139,28 +141,28 @@ export async function pyramidRoiAlignGradAsync(
 }
 
 function prepare(who: string, maps: readonly RoiMap[], boxes: BoxArray, options: RoiAlignOptions) {
-  const { task, args } = check(who, maps, boxes, options);
+  const { task, args, device } = check(who, maps, boxes, options);
   const values = maps.map((map, level) => {
     expectKind(who, 'values', map.values, Float32Array);
     const expected = product(task.maps[level]!.size) * task.channels * task.batch;
     expectLength(who, maps.length > 1 ? `values of map ${level}` : 'values', map.values, expected, 'batch, size and channels');
     return map.values;
   });
-  return { op: 'roiAlign', args: [values, ...args], twin: () => roiAlignTwin(task, values) } as const;
+  return { op: 'roiAlign', args: [values, ...args], device, twin: () => roiAlignTwin(task, values) } as const;
 }
 
 function prepareGrad(who: string, dy: Float32Array, grids: readonly RoiGrid[], boxes: BoxArray, options: RoiAlignOptions) {
-  const { task, args, count } = check(who, grids, boxes, options);
+  const { task, args, count, device } = check(who, grids, boxes, options);
   expectKind(who, 'dy', dy, Float32Array);
   expectLength(who, 'dy', dy, count * product(task.pool) * task.channels, 'boxes, poolSize and channels');
-  return { op: 'roiAlignGrad', args: [dy, ...args], twin: () => roiAlignGradTwin(task, dy) } as const;
+  return { op: 'roiAlignGrad', args: [dy, ...args], device, twin: () => roiAlignGradTwin(task, dy) } as const;
 }
 
 const maxMaps = 64;
 const maxRatio = 1024;
 
 function check(who: string, grids: readonly RoiGrid[], boxes: BoxArray, options: RoiAlignOptions & { levels?: Int32Array }) {
-  const own = ['channels', 'batch', 'images', 'poolSize', 'sampling', 'samplingRatio', 'aligned'];
+  const own = ['channels', 'batch', 'images', 'poolSize', 'sampling', 'samplingRatio', 'aligned', 'device'];
   const pyramid = who.startsWith('pyramid');
   const { dim, threads } = opOptions(who, options, pyramid ? [...own, 'levels'] : own);
   const { images, levels, sampling = 'average', samplingRatio = 0, aligned = true } = options;
@@ -192,7 +194,7 @@ function check(who: string, grids: readonly RoiGrid[], boxes: BoxArray, options:
   const scales = Float64Array.from(maps.flatMap(({ scale }) => scale));
   const { images: image, levels: level } = task;
   const args = [sizes, scales, batch, channels, boxes, image, level, dim, pool, single, ratio, aligned, threads] as const;
-  return { task, args, count };
+  return { task, args, count, device: cudaDevice(who, options.device) };
 }
 
 function scaleOf(who: string, scale: number | ArrayLike<number>, dim: number): number[] {

@@ -1,0 +1,27 @@
+// IoU matrix on device memory. Needs the CUDA runtime at link time only.
+#pragma once
+
+#include <cstdint>
+
+#include "status.h"
+
+typedef struct CUstream_st* cudaStream_t;
+
+namespace mdt::cuda {
+
+template <class Real>
+struct BoxIouCall {
+  int dim;        // 2 or 3
+  const Real* a;  // [n, 2 * dim]: min..., max...
+  int64_t n;
+  const Real* b;  // [m, 2 * dim]
+  int64_t m;
+  double plus;       // 1 for inclusive extents, else 0
+  Real* out;         // [n, m]
+};
+
+// Queues the op on `stream` and returns. `Real` is float or double; the arithmetic is double, as on the CPU.
+template <class Real>
+Status box_iou(const BoxIouCall<Real>& call, cudaStream_t stream);
+
+}  // namespace mdt::cuda

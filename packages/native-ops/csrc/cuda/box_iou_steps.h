@@ -1,0 +1,32 @@
+// The body of the IoU kernel. Same results as ../cpu/box_iou.h.
+#pragma once
+
+#include "../box.h"
+#include "box_iou.h"
+#include "team.h"
+
+namespace mdt::cuda {
+
+// Item i * m + j.
+template <int D, class Real>
+struct FillIou {
+  BoxIouCall<Real> call;
+
+  MDT_STEPS void operator()(int64_t item) const {
+    const Box<D> a = read(call.a, item / call.m);
+    const Box<D> b = read(call.b, item % call.m);
+    call.out[item] = static_cast<Real>(iou(a, signed_size(a, call.plus), b, signed_size(b, call.plus), call.plus));
+  }
+
+ private:
+  static MDT_STEPS Box<D> read(const Real* rows, int64_t i) {
+    Box<D> box;
+    for (int d = 0; d < D; ++d) {
+      box.min[d] = static_cast<double>(rows[i * 2 * D + d]);
+      box.max[d] = static_cast<double>(rows[i * 2 * D + D + d]);
+    }
+    return box;
+  }
+};
+
+}  // namespace mdt::cuda
