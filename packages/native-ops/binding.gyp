@@ -2,7 +2,12 @@
   "targets": [
     {
       "target_name": "mdt_native_ops",
-      "sources": ["csrc/napi/addon.cc", "csrc/napi/boxes.cc", "csrc/napi/roi_align.cc"],
+      "sources": [
+        "csrc/napi/addon.cc",
+        "csrc/napi/boxes.cc",
+        "csrc/napi/resample.cc",
+        "csrc/napi/roi_align.cc"
+      ],
       "defines": ["NAPI_VERSION=8"],
       "cflags": ["-O3", "-Wall", "-Wextra"],
       "cflags!": ["-O2"],

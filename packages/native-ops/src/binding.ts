@@ -1,3 +1,5 @@
+import type { VoxelArray } from '@mdt/core';
+
 type Reals = Float32Array | Float64Array;
 /** Threads, 0 for one per processor; then null, or shared memory whose first value ends the op when it is not 0. */
 type Execution = [threads: number, stop: Int32Array | null];
@@ -29,10 +31,28 @@ type RoiArguments = [
   ...Execution,
 ];
 
+type ResampleArguments = [
+  size: Int32Array,
+  channels: number,
+  outputSize: Int32Array,
+  /** [dim, dim + 1] */
+  affine: Float64Array,
+  displacement: Float32Array | null,
+  coordinates: Float32Array | null,
+  dim: number,
+  /** Place in the list of `ResampleOptions.order`. */
+  order: number,
+  /** Place in the list of `ResampleOptions.mode`. */
+  mode: number,
+  fill: number,
+  ...Execution,
+];
+
 /** What csrc/napi exports beside its twin on another thread, `NAMEAsync`. */
 export interface NativeOps {
   nms(...args: NmsArguments): Int32Array;
   boxIou(...args: BoxIouArguments): Float64Array;
+  resample(values: VoxelArray, ...args: ResampleArguments): VoxelArray;
   roiAlign(maps: readonly Float32Array[], ...args: RoiArguments): Float32Array;
   roiAlignGrad(dy: Float32Array, ...args: RoiArguments): Float32Array[];
 }

@@ -9,6 +9,7 @@ export {
   nonMaximumSuppressionAsync,
 } from './ops/nms.js';
 export type { Abortable, BoxOpOptions, DeviceOptions, OpOptions, ThreadOptions } from './ops/options.js';
+export { type Grid, type ResampleOptions, resample, resampleAsync } from './ops/resample.js';
 export {
   type PyramidRoiAlignOptions,
   pyramidRoiAlign,
@@ -24,3 +25,5 @@ export {
   roiAlignGradAsync,
 } from './ops/roi-align.js';
 export { type RoiLevelOptions, roiLevels } from './ops/roi-levels.js';
+export type { Boundary } from './reference/boundary.js';
+export type { Interpolation } from './reference/resample.js';

@@ -7,6 +7,7 @@
 NAPI_MODULE_INIT() {
   return mdt::guarded(env, "mdt_native_ops", [&] {
     mdt::expose_boxes(env, exports);
+    mdt::expose_resample(env, exports);
     mdt::expose_roi_align(env, exports);
     return exports;
   });

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "../parallel.h"
+#include "array_kind.h"
 
 namespace mdt {
 
@@ -81,32 +82,16 @@ class Values {
   std::size_t size_ = 0;
 };
 
-template <class T>
-struct ArrayKind;
-template <>
-struct ArrayKind<float> {
-  static constexpr napi_typedarray_type type = napi_float32_array;
-  static constexpr const char* name = "Float32Array";
-};
-template <>
-struct ArrayKind<double> {
-  static constexpr napi_typedarray_type type = napi_float64_array;
-  static constexpr const char* name = "Float64Array";
-};
-template <>
-struct ArrayKind<int32_t> {
-  static constexpr napi_typedarray_type type = napi_int32_array;
-  static constexpr const char* name = "Int32Array";
-};
-template <>
-struct ArrayKind<uint64_t> {
-  static constexpr napi_typedarray_type type = napi_biguint64_array;
-  static constexpr const char* name = "BigUint64Array";
-};
-template <>
-struct ArrayKind<uint8_t> {
-  static constexpr napi_typedarray_type type = napi_uint8_array;
-  static constexpr const char* name = "Uint8Array";
+// The values of a typed array of a type that is only known at run time.
+struct AnyValues {
+  napi_typedarray_type type = napi_uint8_array;
+  std::size_t size = 0;
+  Values<uint8_t> bytes;
+
+  template <class T>
+  const T* data() const {
+    return reinterpret_cast<const T*>(bytes.data());
+  }
 };
 
 // Takes the arguments of one call from left to right.
@@ -139,6 +124,15 @@ class Arguments {
   template <class T>
   Values<T> values(const char* name) {
     return values_of<T>(take(), name, ArrayKind<T>::name);
+  }
+
+  // Values of any type that `with_kind` knows, as bytes.
+  AnyValues any_values(const char* name) {
+    const TypedArray array = typed_array(take(), name, "a typed array");
+    const std::size_t bytes = bytes_per_value(array.type);
+    if (bytes == 0) throw type_error(name, "a typed array of numbers up to 32 bits or of doubles", "another typed array");
+    return {array.type, array.length,
+            Values<uint8_t>(static_cast<const uint8_t*>(array.data), array.length * bytes, copy_ || array.shared)};
   }
 
   // null gives an empty list.

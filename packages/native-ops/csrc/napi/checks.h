@@ -29,4 +29,15 @@ inline void expect_length(const char* op, const char* name, std::size_t length, 
                                        what + ")"};
 }
 
+// Number of cells of an array of these sizes, each at least 1.
+inline double product_of_sizes(const Arguments& args, const char* name, const Values<int32_t>& sizes, int dim) {
+  expect_length(args.op(), name, sizes.size(), dim, "one per axis");
+  double product = 1;
+  for (int d = 0; d < dim; ++d) {
+    if (sizes[d] < 1) throw args.range_error(name, std::to_string(sizes[d]), "1 or more");
+    product *= sizes[d];
+  }
+  return product;
+}
+
 }  // namespace mdt

@@ -6,6 +6,7 @@
 namespace mdt {
 
 void expose_boxes(napi_env env, napi_value exports);
+void expose_resample(napi_env env, napi_value exports);
 void expose_roi_align(napi_env env, napi_value exports);
 
 }  // namespace mdt

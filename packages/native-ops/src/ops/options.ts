@@ -1,4 +1,4 @@
-import { type BoxArray, type Dim, type Extent, InputError, numBoxes, refuseUnknownKeys } from '@mdt/core';
+import { type BoxArray, type Dim, type Extent, InputError, numBoxes, refuseUnknownKeys, type VoxelArray } from '@mdt/core';
 import { cudaBinding } from '../load.js';
 
 /** Options every op has. */
@@ -87,6 +87,16 @@ export function cudaDevice(who: string, device: unknown): number | undefined {
 export function expectReals(who: string, name: string, value: unknown): asserts value is BoxArray {
   if (value instanceof Float32Array || value instanceof Float64Array) return;
   throw new TypeError(`${who}: ${name} must be Float32Array or Float64Array, got ${kindOf(value)}`);
+}
+
+const voxelArrays = [
+  ...[Int8Array, Uint8Array, Int16Array, Uint16Array, Int32Array, Uint32Array, Float32Array, Float64Array],
+] as const;
+
+/** Throws a TypeError unless `value` is an array that images are made of. */
+export function expectVoxels(who: string, name: string, value: unknown): asserts value is VoxelArray {
+  if (voxelArrays.some((kind) => value instanceof kind)) return;
+  throw new TypeError(`${who}: ${name} must be a typed array of numbers up to 32 bits or of doubles, got ${kindOf(value)}`);
 }
 
 /** Throws a TypeError unless `value` is an array of this kind. */
