@@ -49,7 +49,8 @@ async function find(say) {
   if (ofPython) say(`the torch ${ofPython.version} of python3 is passed over: the addon is tested with ${testedRange}`);
   const own = inspect(ownFolder);
   if (own && inRange(own.version)) return { ...own, source: '.mdt/libtorch' };
-  return install(say);
+  const installed = await installLibtorch({ version: pinned, folder: ownFolder, say });
+  return 'missing' in installed ? installed : { ...installed, source: 'pip, into .mdt/libtorch' };
 }
 
 /** A libtorch in `folder` (the torch package itself, its parent, or an unpacked libtorch archive), or undefined. */
@@ -86,26 +87,29 @@ async function torchOfPython() {
   return code === 0 && path ? inspect(path) : undefined;
 }
 
-async function install(say) {
+/** Lets pip install a version into `folder`, the CPU build where it can be had; nothing happens where it lies there already. */
+export async function installLibtorch({ version, folder, say }) {
+  const before = inspect(folder);
+  if (before?.version.split('+')[0] === version) return before;
   const python = await run('python3', ['-m', 'pip', '--version']);
   if (python.code !== 0) {
     const mend = 'install pip (on Debian: apt-get install python3-pip), or set MDT_LIBTORCH to a libtorch';
     return { missing: 'libtorch is missing, and python3 has no pip to install it with', mend };
   }
-  const partial = `${ownFolder}.partial`;
+  const partial = `${folder}.partial`;
   const pip = (...wanted) => {
-    const args = ['-m', 'pip', 'install', '--no-deps', '--upgrade', '--no-warn-script-location', '--target', partial, ...wanted];
+    const args = ['-m', 'pip', 'install', '--upgrade', '--no-warn-script-location', '--target', partial, ...wanted];
     return run('python3', args, {
       env: pipEnvironment,
       onLine: (line) => /^\s*Downloading .*\(.*B\)/.test(line) && say(line.trim()),
     });
   };
   rmSync(partial, { recursive: true, force: true });
-  say(`pip loads libtorch: torch ${pinned}+cpu, ${size.cpu}`);
-  let outcome = await pip(`torch==${pinned}+cpu`);
+  say(`pip loads libtorch: torch ${version}+cpu, ${size.cpu}`);
+  let outcome = await pip('--no-deps', `torch==${version}+cpu`);
   if (outcome.code !== 0) {
-    say(`no CPU-only wheel to be had; pip loads torch ${pinned}, ${size.other}`);
-    outcome = await pip(`torch==${pinned}`);
+    say(`no CPU-only wheel to be had; pip loads torch ${version}, ${size.other}`);
+    outcome = await pip('--no-deps', `torch==${version}`);
   }
   let got = outcome.code === 0 ? inspect(partial) : undefined;
   if (got?.cuda) {
@@ -117,11 +121,11 @@ async function install(say) {
     rmSync(partial, { recursive: true, force: true });
     say(`pip's last words:\n${tail(outcome.output, 4)}`);
     const mend = 'see to pip, or set MDT_LIBTORCH to a libtorch';
-    return { missing: `libtorch is missing, and pip could not install torch ${pinned}`, mend };
+    return { missing: `libtorch is missing, and pip could not install torch ${version}`, mend };
   }
-  rmSync(ownFolder, { recursive: true, force: true });
-  renameSync(partial, ownFolder);
-  return { ...inspect(ownFolder), source: 'pip, into .mdt/libtorch' };
+  rmSync(folder, { recursive: true, force: true });
+  renameSync(partial, folder);
+  return inspect(folder);
 }
 
 /** What the installed torch says it needs from NVIDIA, as pip requirements. */
@@ -130,6 +134,6 @@ function nvidiaRequirements(folder) {
   if (!information) return [];
   return readFileSync(join(folder, information, 'METADATA'), 'utf8')
     .split('\n')
-    .filter((line) => /^Requires-Dist: (nvidia|cuda)-/.test(line))
+    .filter((line) => /^Requires-Dist: (nvidia-|cuda-toolkit)/.test(line))
     .map((line) => line.slice('Requires-Dist: '.length));
 }

@@ -13,8 +13,8 @@ namespace mdt {
 
 class Call {
  public:
-  Call(std::vector<const at::Tensor*> inputs, const double* attrs, size_t num_attrs, size_t num_outputs)
-      : inputs_(std::move(inputs)), attrs_(attrs), num_attrs_(num_attrs), outputs_(num_outputs) {}
+  Call(std::vector<const at::Tensor*> inputs, const double* attrs, size_t num_attrs, size_t num_outputs, c10::Device device)
+      : inputs_(std::move(inputs)), attrs_(attrs), num_attrs_(num_attrs), outputs_(num_outputs), device_(device) {}
 
   // Input i; throws when the caller left it out. What is held in 16 bits comes as float32.
   const at::Tensor& in(size_t i) const {
@@ -43,16 +43,24 @@ class Call {
     if (next_ >= num_attrs_) throw std::invalid_argument("an attribute is missing");
     return attrs_[next_++];
   }
-  int64_t integer() { return static_cast<int64_t>(number()); }
+  int64_t integer() {
+    const double value = number();
+    constexpr double kLargest = 9007199254740992.0;  // 2⁵³: beyond it doubles skip integers
+    if (!(value >= -kLargest && value <= kLargest)) throw std::invalid_argument("an attribute is no integer");
+    return static_cast<int64_t>(value);
+  }
   bool flag() { return number() != 0; }
   // A list: its length, then its values.
   std::vector<int64_t> integers() {
     const int64_t n = integer();
-    if (n < 0 || next_ + n > num_attrs_) throw std::invalid_argument("an attribute list is cut short");
+    if (n < 0 || n > static_cast<int64_t>(num_attrs_ - next_)) throw std::invalid_argument("an attribute list is cut short");
     std::vector<int64_t> values(n);
     for (auto& v : values) v = integer();
     return values;
   }
+
+  // Where this environment's tensors live: a tensor that is made from nothing takes these options.
+  at::TensorOptions options(at::ScalarType type) const { return at::TensorOptions().dtype(type).device(device_); }
 
   void out(at::Tensor tensor, size_t i = 0) { outputs_.at(i) = std::move(tensor); }
   std::vector<at::Tensor>& outputs() { return outputs_; }
@@ -65,6 +73,7 @@ class Call {
   size_t num_attrs_;
   size_t next_ = 0;
   std::vector<at::Tensor> outputs_;
+  c10::Device device_;
 };
 
 using KernelFn = void (*)(Call&);

@@ -14,11 +14,19 @@ namespace mdt {
 
 namespace {
 
-// A training step queues about two thousand commands; beyond this many the caller waits, so that uploads made far ahead
-// cannot fill the memory.
-constexpr size_t kMaxQueued = 8192;
+// A training step queues about two thousand commands. Beyond these bounds the caller waits: uploads made far ahead must not
+// fill the memory.
+constexpr size_t kMaxQueued = 65536;
+constexpr size_t kMaxQueuedBytes = size_t{512} << 20;
 
-std::string describe(const char* name, const std::vector<const at::Tensor*>& inputs, const std::string& what) {
+void describe_shape(std::ostringstream& text, const double* sizes, size_t rank) {
+  text << "[";
+  for (size_t d = 0; d < rank; d++) text << (d > 0 ? "," : "") << static_cast<int64_t>(sizes[d]);
+  text << "]";
+}
+
+// Name(Float[2,3], none) → [2]
+std::string describe(const char* name, const std::vector<const at::Tensor*>& inputs) {
   std::ostringstream text;
   text << name << "(";
   for (size_t i = 0; i < inputs.size(); i++) {
@@ -27,15 +35,37 @@ std::string describe(const char* name, const std::vector<const at::Tensor*>& inp
       text << "none";
       continue;
     }
-    text << c10::toString(inputs[i]->scalar_type()) << "[";
-    for (int64_t d = 0; d < inputs[i]->dim(); d++) text << (d > 0 ? "," : "") << inputs[i]->size(d);
-    text << "]";
+    const std::vector<double> sizes(inputs[i]->sizes().begin(), inputs[i]->sizes().end());
+    text << c10::toString(inputs[i]->scalar_type());
+    describe_shape(text, sizes.data(), sizes.size());
   }
-  text << "): " << what;
+  text << ")";
   return text.str();
 }
 
+constexpr const char* kOutOfMemory = "OUT_OF_MEMORY";
+constexpr const char* kKernelFailed = "KERNEL_FAILED";
+
 }  // namespace
+
+FailurePtr current_failure(const std::string& who) {
+  const auto failure = [&](const std::string& what, const char* code) { return std::make_shared<Failure>(Failure{who + ": " + what, code}); };
+  try {
+    throw;
+  } catch (const OutOfMemory& e) {
+    return failure(e.what(), kOutOfMemory);
+  } catch (const c10::OutOfMemoryError& e) {
+    return failure(e.what_without_backtrace(), kOutOfMemory);
+  } catch (const std::bad_alloc&) {
+    return failure("out of memory", kOutOfMemory);
+  } catch (const c10::Error& e) {
+    return failure(e.what_without_backtrace(), kKernelFailed);
+  } catch (const std::exception& e) {
+    return failure(e.what(), kKernelFailed);
+  } catch (...) {
+    return failure("unknown native error", kKernelFailed);
+  }
+}
 
 const std::vector<Kernel>& kernels() {
   static const std::vector<Kernel> list = [] {
@@ -55,13 +85,15 @@ const std::vector<Kernel>& kernels() {
   return list;
 }
 
-Executor::Executor(int threads) : profile_(kernels().size()), thread_([this, threads] { loop(threads); }) {}
+Executor::Executor(Device device, int threads)
+    : device_(std::move(device)), profile_(kernels().size()), thread_([this, threads] { loop(threads); }) {}
 
 Executor::~Executor() {
+  std::deque<Command> dropped;  // what has not begun; the running kernel is finished
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;
-    queue_.clear();  // what has not begun is dropped; the running kernel is finished
+    dropped.swap(queue_);
   }
   wake_.notify_all();
   room_.notify_all();
@@ -71,6 +103,7 @@ Executor::~Executor() {
 void Executor::loop(int threads) {
   at::set_num_threads(threads);  // OpenMP keeps the count per thread
   const c10::InferenceMode no_autograd;
+  device_.enter();
   for (;;) {
     Command command;
     {
@@ -79,31 +112,33 @@ void Executor::loop(int threads) {
       if (stopping_) break;
       command = std::move(queue_.front());
       queue_.pop_front();
-      if (queue_.size() == kMaxQueued / 2) room_.notify_all();
+      queued_bytes_ -= command.bytes;
+      if (queue_.size() <= kMaxQueued / 2 && queued_bytes_ <= kMaxQueuedBytes / 2) room_.notify_all();
     }
-    command();
+    command.run();
   }
   table_.clear();
 }
 
-void Executor::post(Command command) {
+void Executor::post(std::function<void()> run, size_t bytes) {
   {
     std::unique_lock lock(mutex_);
-    if (queue_.size() >= kMaxQueued) {
-      room_.wait(lock, [this] { return stopping_ || queue_.size() <= kMaxQueued / 2; });
+    if (queue_.size() >= kMaxQueued || queued_bytes_ >= kMaxQueuedBytes) {
+      room_.wait(lock, [this] { return stopping_ || (queue_.size() <= kMaxQueued / 2 && queued_bytes_ <= kMaxQueuedBytes / 2); });
     }
     if (stopping_) return;
-    queue_.push_back(std::move(command));
+    queue_.push_back({std::move(run), bytes});
+    queued_bytes_ += bytes;
   }
   wake_.notify_one();
 }
 
-void Executor::post_and_wait(Command command) {
+void Executor::post_and_wait(std::function<void()> run) {
   std::mutex mutex;
   std::condition_variable finished;
   bool done = false;
   post([&] {
-    command();
+    run();
     std::lock_guard lock(mutex);
     done = true;
     finished.notify_one();
@@ -121,26 +156,40 @@ void Executor::run(int opcode, std::vector<double> args) {
   post([this, opcode, args = std::move(args)] { execute(opcode, args); });
 }
 
-void Executor::upload(int64_t index, at::Tensor tensor) {
-  post([this, index, tensor = std::move(tensor)]() mutable { slot(index) = Slot{std::move(tensor), nullptr}; });
+void Executor::upload(int64_t index, at::Tensor host) {
+  const size_t bytes = host.nbytes();
+  auto put = [this, index, host = std::move(host)]() mutable {
+    Slot& target = slot(index);
+    try {
+      target = Slot{device_.from_host(std::move(host)), nullptr};
+    } catch (...) {
+      target = Slot{{}, current_failure("upload")};
+    }
+  };
+  post(std::move(put), bytes);
 }
 
 void Executor::free(int64_t index) {
   post([this, index] { slot(index) = Slot{}; });
 }
 
-void Executor::read(int64_t index, std::function<void(at::Tensor, std::shared_ptr<const std::string>)> done) {
+void Executor::read(int64_t index, std::function<void(at::Tensor, FailurePtr)> done) {
   post([this, index, done = std::move(done)] {
     const Slot& from = slot(index);
     if (from.error) return done({}, from.error);
-    if (!from.tensor.defined()) return done({}, std::make_shared<std::string>("read: the tensor is disposed"));
+    if (!from.tensor.defined()) return done({}, std::make_shared<Failure>(Failure{"read: the tensor is disposed", kKernelFailed}));
+    at::Tensor values;
+    FailurePtr error;
     try {
-      done((is_low(from.tensor) ? from.tensor.to(at::kFloat) : from.tensor).contiguous(), nullptr);
-    } catch (const std::exception& e) {
-      done({}, std::make_shared<std::string>(describe("read", {&from.tensor}, e.what())));
+      values = device_.to_host(is_low(from.tensor) ? from.tensor.to(at::kFloat) : from.tensor);
+    } catch (...) {
+      error = current_failure(describe("read", {&from.tensor}));
     }
+    done(std::move(values), std::move(error));
   });
 }
+
+void Executor::notify(std::function<void()> done) { post(std::move(done)); }
 
 MemoryUse Executor::memory() {
   MemoryUse use;
@@ -171,57 +220,61 @@ void Executor::set_threads(int threads) {
 
 void Executor::execute(int opcode, const std::vector<double>& args) {
   const Kernel& kernel = kernels()[opcode];
-  size_t at = 0;
-  const auto list = [&](size_t& begin, size_t& count) {
-    count = static_cast<size_t>(args[at]);
-    begin = at + 1;
-    at = begin + count;
+  struct Output {
+    int64_t slot;
+    const double* sizes;
+    size_t rank;
   };
-  size_t out, num_out, in, num_in, attr, num_attr;
-  list(out, num_out);
-  list(in, num_in);
-  list(attr, num_attr);
-
-  std::vector<const at::Tensor*> inputs(num_in, nullptr);
-  std::shared_ptr<const std::string> error;
-  for (size_t i = 0; i < num_out; i++) slot(static_cast<int64_t>(args[out + i]));  // grow now: inputs are pointers into the table
-  for (size_t i = 0; i < num_in; i++) {
-    const int64_t index = static_cast<int64_t>(args[in + i]);
-    if (index < 0) continue;
+  std::vector<Output> outputs(static_cast<size_t>(args[0]));
+  size_t at = 1;
+  for (Output& o : outputs) {
+    o = {static_cast<int64_t>(args[at]), args.data() + at + 2, static_cast<size_t>(args[at + 1])};
+    at += 2 + o.rank;
+    slot(o.slot);  // grow now: inputs are pointers into the table
+  }
+  std::vector<const at::Tensor*> inputs(static_cast<size_t>(args[at++]), nullptr);
+  FailurePtr error;
+  for (size_t i = 0; i < inputs.size(); i++) {
+    const int64_t index = static_cast<int64_t>(args[at + i]);
+    if (index < 0 || error) continue;
     const Slot& s = slot(index);
     if (s.error) {
       error = s.error;  // the first failure is the one to report
-      break;
+    } else if (!s.tensor.defined()) {
+      error = std::make_shared<Failure>(Failure{std::string(kernel.name) + ": input " + std::to_string(i) + " is disposed", kKernelFailed});
+    } else {
+      inputs[i] = &s.tensor;
     }
-    if (!s.tensor.defined()) {
-      error = std::make_shared<std::string>(std::string(kernel.name) + ": input " + std::to_string(i) + " is disposed");
-      break;
-    }
-    inputs[i] = &s.tensor;
   }
+  at += inputs.size();
+  const size_t num_attrs = static_cast<size_t>(args[at++]);
   std::vector<at::Tensor> results;
   if (!error) {
-    Call call(inputs, args.data() + attr, num_attr, num_out);
+    Call call(inputs, args.data() + at, num_attrs, outputs.size(), device_.place());
     copies() = {};
     const auto start = std::chrono::steady_clock::now();
     try {
       kernel.run(call);
       results = std::move(call.outputs());
-    } catch (const c10::Error& e) {
-      error = std::make_shared<std::string>(describe(kernel.name, inputs, e.what_without_backtrace()));
-    } catch (const std::exception& e) {
-      error = std::make_shared<std::string>(describe(kernel.name, inputs, e.what()));
     } catch (...) {
-      error = std::make_shared<std::string>(describe(kernel.name, inputs, "unknown native error"));
+      error = current_failure(describe(kernel.name, inputs));
+      if (error->code == kOutOfMemory) {
+        std::ostringstream text;
+        text << error->message << ", for a result of shape ";
+        for (size_t i = 0; i < outputs.size(); i++) {
+          if (i > 0) text << " and ";
+          describe_shape(text, outputs[i].sizes, outputs[i].rank);
+        }
+        error = std::make_shared<Failure>(Failure{text.str(), kOutOfMemory});
+      }
     }
     profile_[opcode].seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     profile_[opcode].calls++;
     profile_[opcode].copies.count += copies().count;
     profile_[opcode].copies.bytes += copies().bytes;
   }
-  for (size_t i = 0; i < num_out; i++) {
-    Slot& target = slot(static_cast<int64_t>(args[out + i]));
-    target = error ? Slot{{}, error} : Slot{std::move(results[i]), nullptr};
+  for (size_t i = 0; i < outputs.size(); i++) {
+    slot(outputs[i].slot) = error ? Slot{{}, error} : Slot{std::move(results[i]), nullptr};
   }
 }
 

@@ -13,14 +13,25 @@
 #include <thread>
 #include <vector>
 
+#include "device.h"
 #include "layout.h"
 
 namespace mdt {
 
+// What went wrong in a kernel; `code` is the code of the JavaScript error.
+struct Failure {
+  std::string message;
+  const char* code;
+};
+using FailurePtr = std::shared_ptr<const Failure>;
+
+// The failure that an exception being handled stands for; `what` says who failed.
+FailurePtr current_failure(const std::string& who);
+
 // What a slot holds: a tensor, or the error of the kernel that should have made it.
 struct Slot {
   at::Tensor tensor;
-  std::shared_ptr<const std::string> error;
+  FailurePtr error;
 };
 
 struct KernelProfile {
@@ -36,15 +47,20 @@ struct MemoryUse {
 
 class Executor {
  public:
-  explicit Executor(int threads);
+  Executor(Device device, int threads);
   ~Executor();
 
-  // args: [outputs: n, slot…] [inputs: n, slot or −1…] [attributes: n, value…]
+  const Device& device() const { return device_; }
+
+  // args: [outputs: n, then slot, rank, sizes… of each] [inputs: n, slot or −1…] [attributes: n, value…]
   void run(int opcode, std::vector<double> args);
-  void upload(int64_t slot, at::Tensor tensor);
+  // `host`: memory of device().host_buffer.
+  void upload(int64_t slot, at::Tensor host);
   void free(int64_t slot);
-  // Calls back on the executor's thread once all earlier commands are done, with a row-major tensor or an error.
-  void read(int64_t slot, std::function<void(at::Tensor, std::shared_ptr<const std::string>)> done);
+  // These call back on the executor's thread once all earlier commands are done: with a row-major tensor in host memory or
+  // an error.
+  void read(int64_t slot, std::function<void(at::Tensor, FailurePtr)> done);
+  void notify(std::function<void()> done);
 
   // These wait for the queue.
   MemoryUse memory();
@@ -52,16 +68,21 @@ class Executor {
   void set_threads(int threads);
 
  private:
-  using Command = std::function<void()>;
-  void post(Command command);
-  void post_and_wait(Command command);
+  struct Command {
+    std::function<void()> run;
+    size_t bytes;  // of host memory that it holds
+  };
+  void post(std::function<void()> run, size_t bytes = 0);
+  void post_and_wait(std::function<void()> run);
   void loop(int threads);
   void execute(int opcode, const std::vector<double>& args);
   Slot& slot(int64_t index);
 
+  Device device_;
   std::mutex mutex_;
   std::condition_variable wake_, room_;
   std::deque<Command> queue_;
+  size_t queued_bytes_ = 0;
   bool stopping_ = false;
 
   std::vector<Slot> table_;              // only touched by the executor's thread

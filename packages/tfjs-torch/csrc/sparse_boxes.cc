@@ -82,6 +82,7 @@ void take_component(std::vector<uint8_t>& marks, const Grid& g, int64_t image, i
 }  // namespace
 
 std::optional<std::vector<ImageBox>> non_zero_boxes(const at::Tensor& tensor, double share) {
+  if (!tensor.is_cpu()) return std::nullopt;  // to look for zeros would wait for the device
   const at::Tensor x = tensor.contiguous();
   const Grid g(x);
   const int64_t total = g.images * g.count();

@@ -15,7 +15,7 @@ struct ImageBox {
 };
 
 // Boxes that together hold every non-zero element of `x` [n, …size, c], or nothing when they would hold more than `share`
-// of it. A detection loss reaches a handful of anchors: behind it most of the heads' gradients are exactly zero.
+// of it, and for a tensor that is not on the processor. A detection loss reaches a handful of anchors: behind it most of the heads' gradients are exactly zero.
 std::optional<std::vector<ImageBox>> non_zero_boxes(const at::Tensor& x, double share);
 
 }  // namespace mdt

@@ -62,11 +62,12 @@ export class TorchBackend extends KernelBackend {
   constructor(
     private readonly binding: Binding,
     threads: number,
+    readonly device: string,
   ) {
     super();
     this.data = new DataStorage(this, engine());
     for (const [opcode, name] of binding.kernels.entries()) this.opcodes.set(name, opcode);
-    binding.start(this.block, threads);
+    binding.start(this.block, threads, device);
   }
 
   // Reserved for TensorFlow.js: the fields of the engine's backend interface.
@@ -84,14 +85,19 @@ export class TorchBackend extends KernelBackend {
   override move(dataId: DataId, values: ArrayLike<unknown>, shape: number[], dtype: DataType, refCount: number): void {
     const code = dtypeCode(dtype, 'tensor');
     const slot = this.newSlot();
-    if (values == null) {
-      this.fill(slot, shape, dtype, 0);
-    } else if (shape.length === 0) {
-      this.fill(slot, shape, dtype, dtype === 'int32' ? Number(values[0]) | 0 : Number(values[0]));
-    } else {
-      this.block[0] = shape.length;
-      this.block.set(shape, 1);
-      this.binding.upload(slot, code, typedArray(values, dtype));
+    try {
+      if (values == null) {
+        this.fill(slot, shape, dtype, 0);
+      } else if (shape.length === 0) {
+        this.fill(slot, shape, dtype, dtype === 'int32' ? Number(values[0]) | 0 : Number(values[0]));
+      } else {
+        this.block[0] = shape.length;
+        this.block.set(shape, 1);
+        this.binding.upload(slot, code, typedArray(values, dtype));
+      }
+    } catch (error) {
+      this.release(slot);
+      throw error;
     }
     this.data.set(dataId, { slot, dtype, refCount });
     this.dataIds++;
@@ -186,7 +192,11 @@ export class TorchBackend extends KernelBackend {
     const { block } = this;
     let at = 0;
     block[at++] = results.length;
-    for (const { slot } of results) block[at++] = slot;
+    for (const { slot, info } of results) {
+      block[at++] = slot;
+      block[at++] = info.shape.length;
+      for (const size of info.shape) block[at++] = size;
+    }
     block[at++] = inputSlots.length;
     for (const slot of inputSlots) block[at++] = slot;
     const countAt = at++;
@@ -199,8 +209,13 @@ export class TorchBackend extends KernelBackend {
       }
     }
     block[countAt] = at - countAt - 1;
-    if (at > block.length) throw new RangeError(`${name}: more than ${blockLength} arguments`);
-    this.binding.run(opcode);
+    try {
+      if (at > block.length) throw new RangeError(`${name}: more than ${blockLength} arguments`);
+      this.binding.run(opcode);
+    } catch (error) {
+      for (const { info } of results) this.drop(info);
+      throw error;
+    }
     return results.map(({ info }) => info);
   }
 
@@ -238,8 +253,9 @@ export class TorchBackend extends KernelBackend {
     return precisions.indexOf(this.precision);
   }
 
-  setThreads(threads: number): void {
-    this.binding.setThreads(threads);
+  /** The addon's exports, for what concerns the engine and no tensor. */
+  get native(): Binding {
+    return this.binding;
   }
 
   private record(dataId: DataId, who: string): TensorRecord {
@@ -251,8 +267,9 @@ export class TorchBackend extends KernelBackend {
   private fill(slot: number, shape: readonly number[], dtype: DataType, value: number): void {
     const { block } = this;
     let at = 0;
-    for (const number of [1, slot, 0, shape.length + 3, dtypeCode(dtype, 'Fill'), value, shape.length, ...shape])
-      block[at++] = number;
+    const { length } = shape;
+    const numbers = [1, slot, length, ...shape, 0, length + 3, dtypeCode(dtype, 'Fill'), value, length, ...shape];
+    for (const number of numbers) block[at++] = number;
     this.binding.run(this.opcodes.get('Fill')!);
   }
 

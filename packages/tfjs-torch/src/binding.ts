@@ -9,15 +9,20 @@ export type NativeArray = Float32Array | Int32Array | Uint8Array;
 export interface Binding {
   /** Names of the native kernels; an index is an opcode. */
   readonly kernels: readonly string[];
-  start(block: Float64Array, threads: number): void;
+  start(block: Float64Array, threads: number, device: string): void;
   run(opcode: number): void;
   upload(slot: number, dtype: number, values: ArrayBufferView): void;
   free(slot: number): void;
   readSync(slot: number): NativeArray;
   read(slot: number): Promise<NativeArray>;
+  idle(): Promise<void>;
   memory(): [bytes: number, tensors: number];
+  deviceMemory(): [live: number, peak: number, pool: number];
+  resetPeak(): void;
+  emptyPool(): void;
   profile(): number[];
   setThreads(threads: number): void;
+  configure(deterministic: boolean, tf32: boolean, memoryBytes: number, poolBytes: number): void;
 }
 
 /** The engine cannot run here: says what was tried and what to do. */
@@ -30,9 +35,9 @@ const fileName = 'mdt_tfjs_torch.node';
 /** The package's folder, whether this runs from src or from dist. */
 const packageFolder = join(dirname(fileURLToPath(import.meta.url)), '..');
 
-/** Loads the addon. @throws EngineUnavailableError */
+/** Loads the addon; `MDT_TFJS_TORCH_ADDON` names another build of it. @throws EngineUnavailableError */
 export function loadBinding(): Binding {
-  const path = join(packageFolder, 'build', 'Release', fileName);
+  const path = process.env.MDT_TFJS_TORCH_ADDON ?? join(packageFolder, 'build', 'Release', fileName);
   if (!existsSync(path)) {
     throw new EngineUnavailableError(`tfjs-torch: the addon ${fileName} has not been built; \`npm run setup\` builds it`);
   }

@@ -1,9 +1,7 @@
-import { availableParallelism } from 'node:os';
-import { refuseUnknownKeys } from '@mdt/core';
 import { findBackend, registerBackend, setBackend } from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
-import { type KernelTime, type Precision, precisions, TorchBackend } from './backend.js';
-import { loadBinding } from './binding.js';
+import { type KernelTime, TorchBackend } from './backend.js';
+import { EngineUnavailableError, loadBinding } from './binding.js';
 import { installEarlyFreeGradients } from './gradients.js';
 import { backendName, register } from './kernel.js';
 import { conv } from './kernels/conv.js';
@@ -14,57 +12,87 @@ import { lookup } from './kernels/lookup.js';
 import { mdtKernels } from './kernels/mdt.js';
 import { reduce } from './kernels/reduce.js';
 import { shape } from './kernels/shape.js';
+import { checkedOptions, type TorchOptions } from './options.js';
 
 export type { KernelTime, Precision } from './backend.js';
 export { EngineUnavailableError } from './binding.js';
-
-export interface TorchOptions {
-  /** Threads of one kernel. Default: the processors this process may use. Loader threads need processors of their own. */
-  threads?: number;
-  /** Where tensors live. Default `cpu`. */
-  device?: 'cpu';
-  /**
-   * The type in which convolutions and matrix products run and give their results. Variables, their gradients, reductions,
-   * norms, softmax and losses are float32 in each. Default `float32`.
-   */
-  precision?: Precision;
-}
+export type { TorchOptions } from './options.js';
 
 let backend: TorchBackend | undefined;
 
 /**
- * Starts the engine and makes `torch` the TensorFlow.js backend. Calling it again changes the options.
+ * Starts the engine and makes `torch` the TensorFlow.js backend. Calling it again changes the options, all but `device`.
+ * Threads and device are this thread's; the other options are the whole process's.
  *
- * @throws EngineUnavailableError when the addon or its libtorch is missing; the message says what to do
+ * @throws EngineUnavailableError when the addon, its libtorch or the device is missing; the message says what to do
  */
 export async function useTorch(options: TorchOptions = {}): Promise<void> {
-  refuseUnknownKeys('useTorch', options, ['threads', 'device', 'precision']);
-  const { threads = availableParallelism(), device = 'cpu', precision = 'float32' } = options;
-  if (!(Number.isInteger(threads) && threads >= 1 && threads <= 1024)) {
-    throw new RangeError(`useTorch: threads is ${threads}, expected an integer from 1 to 1024`);
+  const { threads, device, precision, deterministic, tf32, memoryBytes, poolBytes } = checkedOptions(
+    options,
+    backend?.device ?? 'cpu',
+  );
+  if (backend && device !== backend.device) {
+    throw new RangeError(`useTorch: device is '${device}', but the tensors of this thread live on '${backend.device}'`);
   }
-  if (device !== 'cpu') throw new RangeError(`useTorch: device is '${device}', this build has 'cpu'`);
-  if (!precisions.includes(precision)) {
-    throw new RangeError(`useTorch: precision is '${precision}', expected one of ${precisions.join(', ')}`);
-  }
-  if (precision === 'float16' && device === 'cpu') {
-    throw new RangeError(
-      "useTorch: float16 is far slower than float32 on a processor; use precision 'bfloat16', or a CUDA device",
-    );
-  }
-  if (backend) {
-    backend.setThreads(threads);
-  } else {
-    backend = new TorchBackend(loadBinding(), threads);
-    register([...elementwise, ...reduce, ...shape, ...lookup, ...linear, ...conv, ...mdtKernels]);
-    const cpu = findBackend('cpu');
-    if (cpu) register(fallbackKernels(cpu));
-    const made = backend;
-    registerBackend(backendName, () => made, 3);
-    installEarlyFreeGradients();
-  }
+  backend ??= start(threads, device, deterministic);
+  backend.native.setThreads(threads);
+  backend.native.configure(deterministic, tf32, memoryBytes, poolBytes);
   backend.precision = precision;
   await setBackend(backendName);
+}
+
+function start(threads: number, device: string, deterministic: boolean): TorchBackend {
+  // cuBLAS reads it once; without it its sums depend on timing.
+  if (deterministic && device !== 'cpu') process.env.CUBLAS_WORKSPACE_CONFIG ??= ':4096:8';
+  const binding = loadBinding();
+  let made: TorchBackend;
+  try {
+    made = new TorchBackend(binding, threads, device);
+  } catch (cause) {
+    throw new EngineUnavailableError(`useTorch: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+  register([...elementwise, ...reduce, ...shape, ...lookup, ...linear, ...conv, ...mdtKernels]);
+  const cpu = findBackend('cpu');
+  if (cpu) register(fallbackKernels(cpu));
+  registerBackend(backendName, () => made, 3);
+  installEarlyFreeGradients();
+  return made;
+}
+
+function started(who: string): TorchBackend {
+  if (!backend) throw new RangeError(`${who}: useTorch() must be called first`);
+  return backend;
+}
+
+/** Bytes on the engine's device, of the whole process. */
+export interface EngineMemory {
+  /** What tensors asked for and hold, the intermediates of the running kernel included. */
+  liveBytes: number;
+  /** The most that `liveBytes` was since the start or the last `resetPeakMemory`. */
+  peakBytes: number;
+  /** What is kept for tensors to come. */
+  poolBytes: number;
+}
+
+/** What the engine holds at this moment. Kernels may wait in the queue: `await idle()` first where they should have run. */
+export function engineMemory(): EngineMemory {
+  const [liveBytes, peakBytes, poolBytes] = started('engineMemory').native.deviceMemory();
+  return { liveBytes, peakBytes, poolBytes };
+}
+
+/** Lets `peakBytes` start again at `liveBytes`; what is kept beyond that goes back to the system. */
+export function resetPeakMemory(): void {
+  started('resetPeakMemory').native.resetPeak();
+}
+
+/** Gives what is kept for tensors to come back to the system. */
+export function emptyPool(): void {
+  started('emptyPool').native.emptyPool();
+}
+
+/** Resolves once all that this thread has queued so far has run. Errors stay with the tensors that they belong to. */
+export function idle(): Promise<void> {
+  return started('idle').native.idle();
 }
 
 /** Where the time went since the last call, per native kernel, longest first. Waits for what is queued. */

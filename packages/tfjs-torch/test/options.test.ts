@@ -1,7 +1,7 @@
 import { InputError } from '@mdt/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
-import { useTorch } from '../src/index.js';
+import { EngineUnavailableError, useTorch } from '../src/index.js';
 
 test('unknown options are refused with the nearest name, before anything starts', async () => {
   const error = await useTorch({ thread: 2 } as never).catch((e: unknown) => e);
@@ -16,7 +16,28 @@ test('bad values are refused, before anything starts', async () => {
       `useTorch: threads is ${threads}, expected an integer from 1 to 1024`,
     );
   }
-  await expect(useTorch({ device: 'cuda' as never })).rejects.toThrow("useTorch: device is 'cuda', this build has 'cpu'");
+  for (const device of ['cuda', 'CUDA:0', 'cuda:-1', 'cuda:1000', 'mps', '', null]) {
+    await expect(useTorch({ device: device as never }), `device ${device}`).rejects.toThrow(
+      `useTorch: device is '${device}', expected 'cpu' or 'cuda:N'`,
+    );
+  }
+  await expect(useTorch({ deterministic: 1 as never })).rejects.toThrow('deterministic is 1, expected true or false');
+  for (const name of ['memoryBytes', 'poolBytes']) {
+    for (const value of [-1, Number.NaN, '1e9 bytes']) {
+      await expect(useTorch({ [name]: value }), `${name} ${value}`).rejects.toThrow(
+        `useTorch: ${name} is ${value}, expected a number of bytes from 0`,
+      );
+    }
+  }
+  expect(tf.findBackend('torch')).toBeNull();
+});
+
+test('a device that is not there is an error that says what is', async () => {
+  const error = await useTorch({ device: 'cuda:99' }).catch((e: unknown) => e);
+  expect(error).toBeInstanceOf(EngineUnavailableError);
+  expect((error as Error).message).toMatch(
+    /^useTorch: device 'cuda:99' cannot be had: (this libtorch is built (without CUDA|for CUDA, but finds no driver or no device)|there (is|are) cuda:0.*)$/,
+  );
   expect(tf.findBackend('torch')).toBeNull();
 });
 
@@ -39,4 +60,11 @@ test('tensors outlive a change of the options', async () => {
   await useTorch();
   expect(tf.getBackend()).toBe('torch');
   expect(Array.from(tf.add(x, 1).dataSync())).toEqual([2, 2, 2]);
+});
+
+test('a thread keeps its device', async () => {
+  await useTorch();
+  await expect(useTorch({ device: 'cuda:0' })).rejects.toThrow(
+    "useTorch: device is 'cuda:0', but the tensors of this thread live on 'cpu'",
+  );
 });

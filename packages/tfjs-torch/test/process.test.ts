@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,16 +12,17 @@ import { useTorch } from '../src/index.js';
 const notice = /=+\nHi, looks like you are running TensorFlow\.js in Node\.js.*\n=+\n/g;
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-function run(script: string, ...args: string[]) {
-  const { status, signal, stdout, stderr } = spawnSync(process.execPath, ['--import', 'tsx', script, ...args], {
+function run(script: string, args: string[] = [], env: Record<string, string> = {}) {
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, ['--expose-gc', '--import', 'tsx', script, ...args], {
     cwd: here('../../..'),
+    env: { ...process.env, ...env },
     encoding: 'utf8',
     timeout: 60_000,
   });
   return { status, signal, stdout: stdout.trim(), stderr: stderr.replace(notice, '').trim() };
 }
 
-const scenario = (name: string) => run(here('scenarios.ts'), name);
+const scenario = (name: string, env?: Record<string, string>) => run(here('scenarios.ts'), [name], env);
 
 describe('a process ends', () => {
   test('once a pending read has come', () =>
@@ -44,6 +46,30 @@ describe('worker threads', () => {
     expect(scenario('terminated workers')).toEqual({ status: 0, signal: null, stdout: 'alive', stderr: '' }));
 });
 
+test('workers may be terminated at any moment: what they held is freed, and the process goes on', () =>
+  expect(scenario('workers terminated at any moment')).toEqual({
+    status: 0,
+    signal: null,
+    stdout: '0 bytes left behind',
+    stderr: '',
+  }));
+
+test('a process may exit at any moment, with its own code', async () => {
+  const exit = async (delay: number) => {
+    const child = spawn(process.execPath, [here('native-steps.cjs'), String(delay)], { stdio: ['ignore', 'ignore', 'pipe'] });
+    let stderr = '';
+    child.stderr.on('data', (text) => {
+      stderr += text;
+    });
+    const [code, signal] = await once(child, 'close');
+    return { code, signal, stderr };
+  };
+  for (let round = 0; round < 4; round++) {
+    const ends = await Promise.all([0, 1, 2, 3].map((i) => exit(5 * round + 13 * i)));
+    expect(ends).toEqual(ends.map(() => ({ code: 7, signal: null, stderr: '' })));
+  }
+});
+
 test('timers fire while kernels run', async () => {
   await useTorch({ threads: 1 });
   const x = tf.randomUniform([700, 700], -0.001, 0.001);
@@ -61,6 +87,23 @@ test('timers fire while kernels run', async () => {
   clearInterval(timer);
   expect(queued).toBeLessThan(took / 2); // the calls return before the kernels have run
   expect(ticks).toBeGreaterThan(took / 5 / 4);
+});
+
+test('ten thousand training steps leave no tensor behind and take no more memory', () => {
+  const { status, stdout, stderr } = scenario('many training steps');
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  const { before, after, bytesPerStep } = JSON.parse(stdout);
+  expect(after).toEqual(before);
+  expect(bytesPerStep).toBeLessThan(1024);
+});
+
+test('a training gives the same bits in every process', () => {
+  const hashes = ['0', '1', '1'].map((DETERMINISTIC) => scenario('bits of a training', { DETERMINISTIC, THREADS: '2' }));
+  for (const { status, stdout, stderr } of hashes) {
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout).toMatch(/^[0-9a-f]{64}$/);
+  }
+  expect(new Set(hashes.map(({ stdout }) => stdout)).size).toBe(1);
 });
 
 describe('where a piece is missing', () => {

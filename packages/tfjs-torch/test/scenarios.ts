@@ -1,8 +1,10 @@
 // Runs one scenario in a process of its own: `node --import tsx scenarios.ts NAME`; process.test.ts watches how it ends.
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs-core';
-import { useTorch } from '../src/index.js';
+import { engineMemory, idle, useTorch } from '../src/index.js';
+import { smallTraining } from './training.js';
 
 /** A result whose kernels take a second or more. */
 function longOp(steps = 60): tf.Tensor {
@@ -72,6 +74,55 @@ const scenarios: Record<string, () => Promise<void>> = {
     for (const [code] of await Promise.all(ends)) if (code !== 0) throw new Error(`a worker ended with ${code}`);
     console.log('right');
   },
+  async 'workers terminated at any moment'() {
+    await check(2);
+    await idle();
+    const { liveBytes } = engineMemory();
+    const script = new URL('native-steps.cjs', import.meta.url);
+    const endOne = async (delay: number) => {
+      const w = new Worker(script);
+      await once(w, 'message');
+      await new Promise((resolve) => setTimeout(resolve, delay));
+      await w.terminate();
+    };
+    for (let round = 0; round < 12; round++) {
+      await Promise.all(Array.from({ length: 4 }, (_, i) => endOne((7 * round + 3 * i) % 20)));
+    }
+    await check(2);
+    await idle();
+    console.log(`${engineMemory().liveBytes - liveBytes} bytes left behind`);
+  },
+  async 'bits of a training'() {
+    const hash = createHash('sha256');
+    for (const shape of [
+      [2, 33, 40, 5],
+      [1, 9, 20, 24, 3],
+    ]) {
+      const { step, weights } = smallTraining({ shape, channels: 18 });
+      for (let i = 0; i < 5; i++) hash.update(step().dataSync() as Float32Array);
+      for (const values of weights()) hash.update(values);
+    }
+    console.log(hash.digest('hex'));
+  },
+  async 'many training steps'() {
+    const { step } = smallTraining({ shape: [1, 4, 4, 1] });
+    const counted = 10_000;
+    let resident = 0;
+    let before: { numTensors: number; liveBytes: number } | undefined;
+    const counts = () => ({ numTensors: tf.memory().numTensors, liveBytes: engineMemory().liveBytes });
+    for (let i = -2000; i < counted; i++) {
+      if (i === 0) {
+        resident = await residentBytes();
+        before = counts();
+      }
+      const loss = step();
+      if (i % 20 === 0) await loss.data();
+      loss.dispose();
+    }
+    const grown = (await residentBytes()) - resident;
+    const after = counts();
+    console.log(JSON.stringify({ before, after, bytesPerStep: grown / counted }));
+  },
   async 'terminated workers'() {
     for (const task of ['long op', 'long read', 'long wait']) {
       const w = worker(task, 1);
@@ -83,6 +134,13 @@ const scenarios: Record<string, () => Promise<void>> = {
     console.log('alive');
   },
 };
+
+/** Bytes of this process in memory, after the garbage of JavaScript has gone (`--expose-gc`). */
+async function residentBytes(): Promise<number> {
+  await idle();
+  for (let i = 0; i < 3; i++) (globalThis as { gc?: () => void }).gc!();
+  return process.memoryUsage.rss();
+}
 
 const tasks: Record<string, () => Promise<void>> = {
   check: () => check((workerData as { seed: number }).seed),
@@ -104,5 +162,5 @@ const tasks: Record<string, () => Promise<void>> = {
   },
 };
 
-await useTorch({ threads: 1 });
+await useTorch({ threads: Number(process.env.THREADS ?? 1), deterministic: process.env.DETERMINISTIC === '1' });
 await (isMainThread ? scenarios[process.argv[2]!]! : tasks[(workerData as { task: string }).task]!)();

@@ -57,8 +57,8 @@ at::Tensor forward(const at::Tensor& input, const at::Tensor& filter, const std:
                    const std::vector<int64_t>& shape) {
   const at::Tensor x = input.contiguous();
   const direct::Shape s = direct_shape(x.sizes(), shape, filter.sizes(), g, g.pads);
-  const bool tiled = winograd::suits(s);
-  if (tiled || direct::suits(s)) {
+  const bool tiled = x.is_cpu() && winograd::suits(s);
+  if (tiled || (x.is_cpu() && direct::suits(s))) {
     at::Tensor y = at::empty(shape, x.options());
     const at::Tensor weights = filter.contiguous();
     (tiled ? winograd::forward : direct::forward)(s, x.const_data_ptr<float>(), weights.const_data_ptr<float>(), bias ? bias->const_data_ptr<float>() : nullptr,
@@ -83,8 +83,8 @@ at::Tensor input_gradient(const at::Tensor& gradient, const std::vector<int64_t>
   const at::Tensor dy = gradient.contiguous();
   const at::Tensor dx = at::empty(shape, dy.options());
   const direct::Shape s = direct_shape(shape, dy.sizes(), filter.sizes(), g, pads);
-  const bool tiled = winograd::suits(s);
-  if (tiled || direct::suits(s)) {
+  const bool tiled = dy.is_cpu() && winograd::suits(s);
+  if (tiled || (dy.is_cpu() && direct::suits(s))) {
     const at::Tensor weights = filter.contiguous();
     (tiled ? winograd::input_gradient : direct::input_gradient)(s, dy.const_data_ptr<float>(), weights.const_data_ptr<float>(), dx.mutable_data_ptr<float>());
     return dx;
@@ -98,8 +98,8 @@ at::Tensor filter_gradient(const at::Tensor& gradient, const at::Tensor& input, 
   const at::Tensor dy = gradient.contiguous(), x = input.contiguous();
   at::Tensor filter = at::empty(shape, dy.options());
   const direct::Shape s = direct_shape(x.sizes(), dy.sizes(), shape, g, pads);
-  const bool tiled = winograd::suits(s);
-  if (tiled || direct::suits(s)) {
+  const bool tiled = dy.is_cpu() && winograd::suits(s);
+  if (tiled || (dy.is_cpu() && direct::suits(s))) {
     (tiled ? winograd::filter_gradient : direct::filter_gradient)(s, dy.const_data_ptr<float>(), x.const_data_ptr<float>(), filter.mutable_data_ptr<float>());
     return filter;
   }

@@ -89,7 +89,7 @@ void cast(Call& c) {
 void fill(Call& c) {
   const auto type = scalar_type(c.integer());
   const double value = c.number();
-  c.out(at::full(c.integers(), value, at::TensorOptions().dtype(type)));
+  c.out(at::full(c.integers(), value, c.options(type)));
 }
 
 at::Tensor& activate(at::Tensor& x, int64_t activation) {

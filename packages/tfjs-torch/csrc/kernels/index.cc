@@ -4,8 +4,10 @@
 namespace mdt {
 namespace {
 
+// On other devices a check would wait for them: there the nearest element inside is taken.
 at::Tensor checked(const at::Tensor& indices, int64_t size) {
   const at::Tensor flat = indices.reshape({-1}).to(at::kLong);
+  if (!flat.is_cpu()) return flat.clamp(0, size - 1);
   if (flat.numel() > 0) {
     const int64_t low = flat.min().item<int64_t>(), high = flat.max().item<int64_t>();
     if (low < 0 || high >= size) {
@@ -38,7 +40,7 @@ void gather_nd(Call& c) {
   const at::Tensor &x = c.in(0), &indices = c.in(1);
   const int64_t depth = indices.size(-1);
   const at::Tensor rows = indices.reshape({-1, depth});
-  at::Tensor flat = at::zeros({rows.size(0)}, at::kLong);
+  at::Tensor flat = at::zeros({rows.size(0)}, rows.options().dtype(at::kLong));
   for (int64_t d = 0; d < depth; d++) flat = flat * x.size(d) + checked(rows.select(1, d), x.size(d));
   int64_t leading = 1;
   for (int64_t d = 0; d < depth; d++) leading *= x.size(d);
@@ -50,7 +52,7 @@ void scatter_nd(Call& c) {
   const at::Tensor &indices = c.in(0), &updates = c.in(1);
   const int64_t depth = indices.size(-1);
   const at::Tensor rows = indices.reshape({-1, depth});
-  at::Tensor flat = at::zeros({rows.size(0)}, at::kLong);
+  at::Tensor flat = at::zeros({rows.size(0)}, rows.options().dtype(at::kLong));
   int64_t leading = 1, inner = 1;
   for (int64_t d = 0; d < static_cast<int64_t>(shape.size()); d++) (d < depth ? leading : inner) *= shape[d];
   for (int64_t d = 0; d < depth; d++) flat = flat * shape[d] + checked(rows.select(1, d), shape[d]);
@@ -68,7 +70,9 @@ void segment_sum(Call& c) {
   int64_t inner = 1;
   for (size_t d = c.in(1).dim(); d < shape.size(); d++) inner *= shape[d];
   at::Tensor rows = x.reshape({ids.numel(), inner});
-  if (ids.numel() > 0) {
+  if (!ids.is_cpu()) {  // without waiting for the device: what is outside goes to a row of its own, which is cut off
+    ids = at::where((ids < 0) | (ids >= segments), at::full({}, segments, ids.options()), ids);
+  } else if (ids.numel() > 0) {
     const int64_t high = ids.max().item<int64_t>();
     if (high >= segments) throw std::out_of_range("segment " + std::to_string(high) + " is outside 0 to " + std::to_string(segments - 1));
     if (ids.min().item<int64_t>() < 0) {
@@ -79,15 +83,16 @@ void segment_sum(Call& c) {
   }
   std::vector<int64_t> out(shape.begin() + c.in(1).dim(), shape.end());
   out.insert(out.begin(), segments);
-  c.out(at::zeros({segments, rows.size(1)}, x.options()).index_add_(0, ids, rows).reshape(out));
+  const at::Tensor sums = at::zeros({segments + (ids.is_cpu() ? 0 : 1), rows.size(1)}, x.options()).index_add_(0, ids, rows);
+  c.out(sums.narrow(0, 0, segments).reshape(out));
 }
 
 void one_hot(Call& c) {
   const auto type = c.integer();
   const int64_t depth = c.integer();
   const double on = c.number(), off = c.number();
-  const auto options = at::TensorOptions().dtype(type == 0 ? at::kFloat : type == 1 ? at::kInt : at::kBool);
-  const at::Tensor match = c.in(0).unsqueeze(-1).eq(at::arange(depth, at::TensorOptions().dtype(c.in(0).scalar_type())));
+  const auto options = c.options(type == 0 ? at::kFloat : type == 1 ? at::kInt : at::kBool);
+  const at::Tensor match = c.in(0).unsqueeze(-1).eq(at::arange(depth, c.options(c.in(0).scalar_type())));
   c.out(at::where(match, at::full({}, on, options), at::full({}, off, options)));
 }
 

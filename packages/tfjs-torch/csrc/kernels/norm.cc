@@ -62,9 +62,38 @@ Moments moments(const Extent& e, const float* x, double epsilon) {
   return {std::move(mean), std::move(variance)};
 }
 
+// What is not on the processor is composed of ATen's kernels.
+struct Normalized {
+  at::Tensor x, inverse;  // [n, voxels, c]; [n, 1, c]
+  Normalized(const at::Tensor& from, double epsilon) {
+    const at::Tensor rows = from.reshape({from.size(0), -1, from.size(-1)});
+    const auto [variance, mean] = at::var_mean(rows, at::OptionalIntArrayRef(1), 0, true);
+    inverse = at::rsqrt(variance + epsilon);
+    x = (rows - mean) * inverse;
+  }
+};
+
+void instance_norm_composed(Call& c, double epsilon) {
+  at::Tensor y = Normalized(c.in(0), epsilon).x;
+  if (c.has(1)) y = y * c.in(1);
+  if (c.has(2)) y = y + c.in(2);
+  c.out(y.reshape(c.in(0).sizes()));
+}
+
+void instance_norm_grad_composed(Call& c, double epsilon) {
+  const Normalized n(c.in(1), epsilon);
+  const at::Tensor dy = c.in(0).reshape(n.x.sizes());
+  const at::Tensor g = c.has(2) ? dy * c.in(2) : dy;
+  const at::Tensor dx = n.inverse * (g - g.mean(1, true) - n.x * (g * n.x).mean(1, true));
+  c.out(dx.reshape(c.in(1).sizes()), 0);
+  c.out((dy * n.x).sum(at::IntArrayRef{0, 1}), 1);
+  c.out(dy.sum(at::IntArrayRef{0, 1}), 2);
+}
+
 // x, scale?, offset? → y
 void instance_norm(Call& c) {
   const double epsilon = c.number();
+  if (!c.in(0).is_cpu()) return instance_norm_composed(c, epsilon);
   const at::Tensor x = c.in(0).contiguous();
   const Extent e(x);
   const int64_t C = e.channels;
@@ -91,6 +120,7 @@ void instance_norm(Call& c) {
 // dy, x, scale? → dx, dScale, dOffset
 void instance_norm_grad(Call& c) {
   const double epsilon = c.number();
+  if (!c.in(0).is_cpu()) return instance_norm_grad_composed(c, epsilon);
   const at::Tensor dy = c.in(0).contiguous(), x = c.in(1).contiguous();
   const Extent e(x);
   const int64_t C = e.channels;

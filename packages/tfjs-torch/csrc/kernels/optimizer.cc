@@ -15,6 +15,13 @@ void adam_step(Call& c) {
   if (grad.sizes() != value.sizes() || m.sizes() != value.sizes() || v.sizes() != value.sizes()) {
     throw std::invalid_argument("value, grad, m and v must have one shape");
   }
+  if (!value.is_cpu()) {  // composed of ATen's kernels
+    const at::Tensor first = m * beta1 + grad * (1 - beta1), second = v * beta2 + grad * grad * (1 - beta2);
+    const at::Tensor root = at::sqrt(second) / std::sqrt(1 - std::pow(beta2, step)) + epsilon;
+    c.out(value * (1 - rate * decay) - first / root * (rate / (1 - std::pow(beta1, step))), 0);
+    c.out(first, 1);
+    return c.out(second, 2);
+  }
   at::Tensor new_value = at::empty_like(value), new_m = at::empty_like(m), new_v = at::empty_like(v);
   const float size = static_cast<float>(rate / (1 - std::pow(beta1, step)));
   const float correction = static_cast<float>(1 / std::sqrt(1 - std::pow(beta2, step)));
