@@ -27,7 +27,7 @@ if (setUp.status !== 0) process.exit(setUp.status ?? 1);
 try {
   const env = {
     ...process.env,
-    PYTHONPATH: await peerPath({ original: Boolean(original) }),
+    PYTHONPATH: await peerPath({ original: Boolean(original), benchmark: name }),
     PYTHONDONTWRITEBYTECODE: '1',
     TSX_TSCONFIG_PATH: at('tsconfig.base.json'), // without the paths of tsconfig.json: what is timed are the built packages
     ...(original ? { MDT_ORIGINAL: original } : {}),

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type Dim, fromMdtBoxes } from '@mdt/core';
-import { detectionTable, type EvaluationCase, evaluateDetections, evaluatePatients } from '@mdt/eval-coco';
+import { type EvaluationCase, evaluateDetections, evaluatePatients, explain } from '@mdt/eval-coco';
 import type { Comparison, Parity } from './comparison.js';
 
 interface RecordedBox {
@@ -52,7 +52,7 @@ function* compareOutput(output: RecordedOutput, cases: EvaluationCase[], classes
   const where = `iou ${iouThresholds.join(' ')}${perPatient ? ' per patient' : ''}`;
   const options = { classes, iouThresholds, protocol: 'mdt' as const };
   if (table) {
-    const ours = sortedKeys(withQuietPatients(detectionTable(cases, options), cases, options));
+    const ours = sortedKeys(withQuietPatients(explain(cases, options), cases, options));
     const recorded = sortedKeys(table.map((row) => [row.pid, row.pred_class, row.match_iou, row.det_type, row.pred_score]));
     const different = ours.filter((key, i) => key !== recorded[i]).length + Math.abs(ours.length - recorded.length);
     yield {
@@ -64,7 +64,7 @@ function* compareOutput(output: RecordedOutput, cases: EvaluationCase[], classes
   const objects = evaluateDetections(cases, { ...options, minScore });
   const patients = evaluatePatients(cases, { classes });
   const objectAp = (name: string) =>
-    perPatient ? patientMeanAp(cases, { ...options, minScore }, name) : objects.perClass[name]!.ap;
+    numberOf(perPatient ? patientMeanAp(cases, { ...options, minScore }, name) : objects.perClass[name]!.ap);
   for (const { name, auc, ap } of stats) {
     const [, level, label] = /(patient|rois) cl_(\d+)$/.exec(name) ?? [];
     if (level === undefined) {
@@ -73,11 +73,14 @@ function* compareOutput(output: RecordedOutput, cases: EvaluationCase[], classes
     } else if (level === 'rois') {
       yield compareNumber(`${where}: ${name} ap`, objectAp(label!), ap);
     } else {
-      yield compareNumber(`${where}: ${name} auc`, patients.perClass[label!]!.auc, auc);
-      yield compareNumber(`${where}: ${name} ap`, patients.perClass[label!]!.ap, ap);
+      yield compareNumber(`${where}: ${name} auc`, numberOf(patients.perClass[label!]!.auc), auc);
+      yield compareNumber(`${where}: ${name} ap`, numberOf(patients.perClass[label!]!.ap), ap);
     }
   }
 }
+
+/** The original has NaN where a number is not defined. */
+const numberOf = (value: number | null): number => value ?? Number.NaN;
 
 /** The original's `per_patient_ap`: AP of each patient and threshold; 0 where it has detections only, skipped where nothing. */
 function patientMeanAp(
@@ -94,7 +97,7 @@ function patientMeanAp(
   for (const group of groups.values()) {
     const { ap, numDetections } = evaluateDetections(group, options).perClass[name]!;
     // Every threshold counts as an entry of its own; the numbers of entries are equal within a patient.
-    if (!Number.isNaN(ap)) values.push(ap);
+    if (ap !== null) values.push(ap);
     else if (numDetections > 0) values.push(0);
   }
   return values.length > 0 ? values.reduce((sum, value) => sum + value, 0) / values.length : Number.NaN;
@@ -104,7 +107,7 @@ type Key = [patient: string, label: number, iou: number, type: string, score: nu
 
 /** The original's table: ours, and a row for each patient, class and threshold that has none. */
 function withQuietPatients(
-  rows: ReturnType<typeof detectionTable>,
+  rows: ReturnType<typeof explain>,
   cases: readonly EvaluationCase[],
   { classes, iouThresholds }: { classes: readonly string[]; iouThresholds: readonly number[] },
 ): Key[] {

@@ -8,12 +8,23 @@ const torchNeeds = ['typing_extensions', 'sympy', 'networkx', 'jinja2', 'fsspec'
 const originalNeeds = ['scipy', 'pandas', 'matplotlib'];
 const torchVersion = '2.13.0';
 
+/** What single benchmarks need besides, each in a folder of its own, so that none changes the packages of the others. */
+const benchmarkNeeds = { evaluation: ['pycocotools==2.0.10'] };
+
 /**
  * The PYTHONPATH of the peers; installs what is missing.
  *
- * @param {{ original: boolean }} options whether the original toolkit's own needs are wanted
+ * @param {{ original: boolean, benchmark?: string }} options whether the original toolkit's own needs are wanted, and which benchmark runs
  */
-export async function peerPath({ original }) {
+export async function peerPath({ original, benchmark }) {
+  const own = benchmarkNeeds[benchmark];
+  if (!own) return commonPath({ original });
+  const folder = at(`.mdt/peers-${benchmark}`);
+  if (!unchanged(`peers-${benchmark}`, own.join(' '), [folder])) await install(`peers-${benchmark}`, folder, own, own.join(' '));
+  return [await commonPath({ original }), folder].join(delimiter);
+}
+
+async function commonPath({ original }) {
   const folder = at('.mdt/peers');
   const { path } = readJsonOr(at('.mdt/libtorch.json'), {});
   const shared = path !== undefined && existsSync(join(path, '__init__.py'));
@@ -21,15 +32,19 @@ export async function peerPath({ original }) {
   const { output } = await run('python3', ['--version']);
   const hash = [output.trim(), ...wanted].join(' ');
   if (!unchanged('peers', hash, [join(folder, 'numpy')])) {
-    console.log(`bench: pip installs the peers' packages into .mdt/peers: ${wanted.join(', ')}`);
-    remember('peers', undefined);
-    rmSync(folder, { recursive: true, force: true });
-    const env = { PIP_USER: '0', PIP_NO_INPUT: '1', PIP_DISABLE_PIP_VERSION_CHECK: '1' };
-    const installed = await run('python3', ['-m', 'pip', 'install', '--target', folder, ...wanted], { env });
-    if (installed.code !== 0) throw new SetupError(`pip could not install the peers' packages:\n${tail(installed.output)}`);
+    await install('peers', folder, wanted, hash);
     // batchgenerators asks for torch: the one that our addon runs on stays the only one.
     if (shared) rmSync(join(folder, 'torch'), { recursive: true, force: true });
-    remember('peers', hash);
   }
   return shared ? [folder, dirname(path)].join(delimiter) : folder;
+}
+
+async function install(key, folder, wanted, hash) {
+  console.log(`bench: pip installs the peers' packages into .mdt/${key}: ${wanted.join(', ')}`);
+  remember(key, undefined);
+  rmSync(folder, { recursive: true, force: true });
+  const env = { PIP_USER: '0', PIP_NO_INPUT: '1', PIP_DISABLE_PIP_VERSION_CHECK: '1' };
+  const installed = await run('python3', ['-m', 'pip', 'install', '--target', folder, ...wanted], { env });
+  if (installed.code !== 0) throw new SetupError(`pip could not install the peers' packages:\n${tail(installed.output)}`);
+  remember(key, hash);
 }

@@ -1,3 +1,5 @@
+import type { Defined } from './undefined.js';
+
 /** COCO's 101 recall levels 0, 0.01, …, 1. */
 export const recallLevels: readonly number[] = Array.from({ length: 101 }, (_, i) => (i === 100 ? 1 : i * 0.01));
 
@@ -10,37 +12,26 @@ export interface Curve {
 
 /**
  * Writes to `out` the precision at each of the 101 recall levels: the best precision at any recall from the level on, 0 where
- * no detection reaches it. `recall` must not decrease. Returns the mean of the 101, COCO's average precision.
+ * no detection reaches it. Returns the mean of the 101, COCO's average precision.
+ *
+ * @param hits `[n]`, hits up to and including each detection, best first
+ * @param counts `[n]`, detections up to and including each
+ * @param positives objects that count, above 0
  */
-export function interpolatePrecision(
-  recall: ArrayLike<number>,
-  precision: ArrayLike<number>,
-  count = recall.length,
-  out: Float64Array = new Float64Array(recallLevels.length),
-  offset = 0,
-): number {
+export function interpolatePrecision(hits: Float64Array, counts: Float64Array, positives: number, out: Float64Array): number {
   let best = 0;
-  let i = count - 1;
+  let i = hits.length - 1;
   let sum = 0;
-  for (let r = recallLevels.length - 1; r >= 0; r--) {
+  for (let r = out.length - 1; r >= 0; r--) {
     const level = recallLevels[r]!;
-    for (; i >= 0 && recall[i]! >= level; i--) best = Math.max(best, precision[i]!);
-    out[offset + r] = best;
+    for (; i >= 0 && hits[i]! / positives >= level; i--) {
+      const precision = hits[i]! / counts[i]!;
+      if (precision > best) best = precision;
+    }
+    out[r] = best;
     sum += best;
   }
-  return sum / recallLevels.length;
-}
-
-/** Mean of the numbers that are numbers; NaN when there is none. */
-export function meanOfNumbers(values: Iterable<number>): number {
-  let sum = 0;
-  let count = 0;
-  for (const value of values) {
-    if (Number.isNaN(value)) continue;
-    sum += value;
-    count++;
-  }
-  return count > 0 ? sum / count : Number.NaN;
+  return sum / out.length;
 }
 
 /** Ranking of yes/no cases by a score: what patient-level metrics are made of. Cases with equal scores count as one step. */
@@ -55,7 +46,8 @@ export interface RankedCounts {
   readonly numNegative: number;
 }
 
-export function rankByScore(scores: ArrayLike<number>, positive: ArrayLike<number>): RankedCounts {
+/** @param weights `[n]`, how often each case counts. Default: once */
+export function rankByScore(scores: ArrayLike<number>, positive: ArrayLike<number>, weights?: ArrayLike<number>): RankedCounts {
   if (positive.length !== scores.length) {
     throw new RangeError(`rankByScore: ${positive.length} labels for ${scores.length} scores`);
   }
@@ -64,10 +56,11 @@ export function rankByScore(scores: ArrayLike<number>, positive: ArrayLike<numbe
   let hits = 0;
   let misses = 0;
   order.forEach((i, place) => {
-    if (positive[i]) hits++;
-    else misses++;
+    const weight = weights ? weights[i]! : 1;
+    if (positive[i]) hits += weight;
+    else misses += weight;
     const next = order[place + 1];
-    if (next === undefined || scores[next] !== scores[i]) steps.push([scores[i]!, hits, misses]);
+    if ((next === undefined || scores[next] !== scores[i]) && hits + misses > 0) steps.push([scores[i]!, hits, misses]);
   });
   return {
     scores: Float64Array.from(steps, (step) => step[0]),
@@ -78,9 +71,9 @@ export function rankByScore(scores: ArrayLike<number>, positive: ArrayLike<numbe
   };
 }
 
-/** Area under the ROC curve, ties by trapezoid; NaN unless both kinds occur. */
-export function areaUnderRoc({ truePositives, falsePositives, numPositive, numNegative }: RankedCounts): number {
-  if (numPositive === 0 || numNegative === 0) return Number.NaN;
+/** Area under the ROC curve, ties by trapezoid; null unless both kinds occur. */
+export function areaUnderRoc({ truePositives, falsePositives, numPositive, numNegative }: RankedCounts): Defined {
+  if (numPositive === 0 || numNegative === 0) return null;
   let area = 0;
   let hits = 0;
   let misses = 0;
@@ -92,9 +85,9 @@ export function areaUnderRoc({ truePositives, falsePositives, numPositive, numNe
   return area / (numPositive * numNegative);
 }
 
-/** Average precision without interpolation, Σ (Rₙ − Rₙ₋₁) Pₙ; NaN without positives. */
-export function stepwiseAveragePrecision({ truePositives, falsePositives, numPositive }: RankedCounts): number {
-  if (numPositive === 0) return Number.NaN;
+/** Average precision without interpolation, Σ (Rₙ − Rₙ₋₁) Pₙ; null without positives. */
+export function stepwiseAveragePrecision({ truePositives, falsePositives, numPositive }: RankedCounts): Defined {
+  if (numPositive === 0) return null;
   let sum = 0;
   let hits = 0;
   for (let i = 0; i < truePositives.length; i++) {

@@ -1,7 +1,16 @@
-import { checkDetections, type Detections, type Dim, type GroundTruth, InputError, numBoxes } from '@mdt/core';
+import { checkDetections, type Detections, type Dim, type GroundTruth, InputError, numBoxes, type PerAxis } from '@mdt/core';
+import { checkRle, type Rle } from './rle.js';
 
-/** Ground truth with the two marks that COCO's rules know. */
+/** Detections, and the masks of their objects where masks are evaluated. */
+export interface EvaluationDetections<D extends Dim = Dim> extends Detections<D> {
+  /** `[n]`, one mask per detection, of the size of the whole image. */
+  readonly masks?: readonly Rle[];
+}
+
+/** Ground truth with the marks that COCO's rules know. */
 export interface EvaluationTruth<D extends Dim = Dim> extends GroundTruth<D> {
+  /** `[n]`, one mask per object, of the size of the whole image. */
+  readonly masks?: readonly Rle[];
   /**
    * `[n]`, 1 for a region with many objects: any number of detections may fall into it, none of them counts, and the
    * overlap is the share of the detection that lies inside. COCO's `iscrowd`.
@@ -9,189 +18,134 @@ export interface EvaluationTruth<D extends Dim = Dim> extends GroundTruth<D> {
   readonly crowd?: Uint8Array;
   /** `[n]`, 1 for an object that counts neither as found nor as missed. */
   readonly ignore?: Uint8Array;
-  /** `[n]`, size that decides the area range. Default: the size of the box. COCO's `area` is that of the mask. */
+  /** `[n]`, size that decides the area range. Default: the size of the box, or of the mask where masks are evaluated. */
   readonly areas?: Float32Array | Float64Array;
 }
 
 /** Detections and ground truth of one image, volume or slice. */
 export interface EvaluationCase<D extends Dim = Dim> {
-  /** Unique in the list. */
+  /** Unique among the cases. */
   readonly id: string;
-  /** Which patient the case belongs to, for the patient level. Default: `id`. */
+  /** Which patient the case belongs to. Default: `id`. */
   readonly patient?: string;
-  readonly detections: Detections<D>;
+  /** Voxels per axis. Given, boxes that lie wholly outside are refused. */
+  readonly size?: PerAxis<D>;
+  readonly detections: EvaluationDetections<D>;
   readonly groundTruth: EvaluationTruth<D>;
 }
 
-/** All detections and objects of one class, case by case; detections best first within a case. */
-export interface ClassColumns {
-  numDetections: number;
-  /** `[n]`, index of the case; not decreasing. */
-  detectionCase: Int32Array;
-  /** `[n]`, index within the case's detections. */
-  detectionIndex: Int32Array;
-  /** `[n]`, place among the case's detections of this class, best first. */
-  detectionRank: Int32Array;
-  detectionBoxes: Float64Array;
-  detectionScores: Float64Array;
-  numObjects: number;
-  objectCase: Int32Array;
-  objectIndex: Int32Array;
-  objectBoxes: Float64Array;
-  objectAreas: Float64Array;
-  objectCrowd: Uint8Array;
-  objectIgnore: Uint8Array;
+/** What detections and objects are compared by. */
+export type Shape = 'boxes' | 'masks';
+
+/** Throws unless the names are a list without repetitions. */
+export function checkClasses(who: string, classes: readonly string[] | undefined): void {
+  const refuse = (text: string): never => {
+    throw new InputError('invalid-option', `${who}: ${text}`);
+  };
+  if (!Array.isArray(classes))
+    throw new InputError('invalid-option', `${who}: classes is missing, expected a list of class names`);
+  if (classes.length === 0) refuse('classes is empty, expected at least one name');
+  const repeated = classes.find((name, i) => classes.indexOf(name) !== i);
+  if (repeated !== undefined) refuse(`class '${repeated}' is listed twice`);
 }
 
-export interface ColumnOptions {
-  /** Detections with a score up to this one are dropped. */
-  minScore: number;
-  /** Detections kept per case and class, best first. */
-  maxDetections: number;
+/** Checks cases one by one as they come: their number of axes, ids, labels, and every row. */
+export class CaseChecker {
+  readonly #seen = new Set<string>();
+  dim: Dim | undefined;
+
+  constructor(
+    private readonly who: string,
+    private readonly classes: readonly string[],
+    private readonly shape: Shape = 'boxes',
+  ) {}
+
+  check(item: EvaluationCase): void {
+    const name = `${this.who}: case '${item.id}'`;
+    if (this.#seen.has(item.id)) {
+      const hint = "parts of one patient need ids of their own and the same 'patient'";
+      throw new InputError('invalid-data', `${name} is listed twice; ${hint}`);
+    }
+    const { detections, groundTruth, size } = item;
+    const dim = this.dim ?? groundTruth.dim;
+    if (dim !== 2 && dim !== 3) throw new InputError('shape-mismatch', `${name} has dim ${dim}, expected 2 or 3`);
+    if (detections.dim !== dim || groundTruth.dim !== dim) {
+      throw new InputError(
+        'shape-mismatch',
+        `${name} has detections of dim ${detections.dim} and ground truth of dim ${groundTruth.dim}, expected dim ${dim} as in the first case`,
+      );
+    }
+    checkDetections(detections, `${name}: detections`);
+    const n = numBoxes(groundTruth.boxes, dim, `${name}: ground truth`);
+    for (const key of ['labels', 'crowd', 'ignore', 'areas'] as const) {
+      const values = groundTruth[key];
+      if (values && values.length !== n) {
+        throw new RangeError(`${name}: ground truth: ${key} has ${values.length} values, expected ${n} (one per box)`);
+      }
+    }
+    for (const [part, rows] of [
+      ['detections', detections],
+      ['ground truth', groundTruth],
+    ] as const) {
+      checkRows(`${name}: ${part}`, rows, this.classes, size);
+      if (this.shape === 'masks') checkMasks(`${name}: ${part}`, rows, size);
+    }
+    const bad = detections.scores.findIndex((score: number) => !Number.isFinite(score));
+    if (bad >= 0) throw invalid(`${name}: detections: row ${bad} has score ${detections.scores[bad]}, expected a number`);
+    this.dim = dim;
+    this.#seen.add(item.id);
+  }
 }
 
 /** Checks class names and every case, and says how many axes the boxes have. */
 export function checkCases(who: string, cases: readonly EvaluationCase[], classes: readonly string[]): Dim {
-  if (classes.length === 0) throw new InputError('invalid-option', `${who}: classes is empty, expected at least one name`);
-  const repeated = classes.find((name, i) => classes.indexOf(name) !== i);
-  if (repeated !== undefined) throw new InputError('invalid-option', `${who}: class '${repeated}' is listed twice`);
-  const first = cases[0];
-  if (!first) throw new InputError('empty-dataset', `${who}: no cases to evaluate`);
-  const { dim } = first.groundTruth;
-  if (dim !== 2 && dim !== 3)
-    throw new InputError('shape-mismatch', `${who}: case '${first.id}' has dim ${dim}, expected 2 or 3`);
-  const seen = new Set<string>();
-  for (const item of cases) {
-    const name = `${who}: case '${item.id}'`;
-    if (seen.has(item.id)) {
-      throw new InputError(
-        'invalid-data',
-        `${name} is listed twice; parts of one patient need ids of their own and the same 'patient'`,
-      );
-    }
-    seen.add(item.id);
-    checkCase(name, item, dim, classes);
-  }
-  return dim;
+  checkClasses(who, classes);
+  if (cases.length === 0) throw noCases(who);
+  const checker = new CaseChecker(who, classes);
+  for (const item of cases) checker.check(item);
+  return checker.dim!;
 }
 
-function checkCase(name: string, { detections, groundTruth }: EvaluationCase, dim: Dim, classes: readonly string[]): void {
-  if (detections.dim !== dim || groundTruth.dim !== dim) {
-    throw new InputError(
-      'shape-mismatch',
-      `${name} has detections of dim ${detections.dim} and ground truth of dim ${groundTruth.dim}, expected dim ${dim} as in the first case`,
-    );
-  }
-  checkDetections(detections, `${name}: detections`);
-  const n = numBoxes(groundTruth.boxes, dim, `${name}: ground truth`);
-  for (const key of ['labels', 'crowd', 'ignore', 'areas'] as const) {
-    const values = groundTruth[key];
-    if (values && values.length !== n) {
-      throw new RangeError(`${name}: ground truth: ${key} has ${values.length} values, expected ${n} (one per box)`);
-    }
-  }
-  checkLabels(`${name}: detections`, detections.labels, classes);
-  checkLabels(`${name}: ground truth`, groundTruth.labels, classes);
-  checkFinite(`${name}: detections: boxes`, detections.boxes);
-  checkFinite(`${name}: detections: scores`, detections.scores);
-  checkFinite(`${name}: ground truth: boxes`, groundTruth.boxes);
-}
+export const noCases = (who: string): InputError => new InputError('empty-dataset', `${who}: no cases to evaluate`);
 
-function checkLabels(name: string, labels: Int32Array, classes: readonly string[]): void {
+const invalid = (text: string): InputError => new InputError('invalid-data', text);
+
+function checkRows(
+  name: string,
+  { dim, boxes, labels }: GroundTruth,
+  classes: readonly string[],
+  size: readonly number[] | undefined,
+): void {
+  if (size && size.length !== dim) throw new RangeError(`${name}: size has ${size.length} values, expected ${dim}`);
   for (let i = 0; i < labels.length; i++) {
     const label = labels[i]!;
-    if (label >= 0 && label < classes.length) continue;
-    throw new InputError('unknown-class', `${name}: label ${label}, expected 0 to ${classes.length - 1} (${classes.join(', ')})`);
+    if (!(label >= 0 && label < classes.length)) {
+      const expected = `0 to ${classes.length - 1} (${classes.join(', ')})`;
+      throw new InputError('unknown-class', `${name}: row ${i} has label ${label}, expected ${expected}`);
+    }
+    for (let d = 0; d < dim; d++) {
+      const low = boxes[2 * i * dim + d]!;
+      const high = boxes[(2 * i + 1) * dim + d]!;
+      const outside = size !== undefined && (high < 0 || low > size[d]!);
+      if (Number.isFinite(low) && Number.isFinite(high) && !outside) continue;
+      const row = Array.from(boxes.subarray(2 * i * dim, 2 * (i + 1) * dim)).join(', ');
+      const expected = outside ? `a box that reaches into the image of ${size.join(' x ')} voxels` : 'finite numbers';
+      throw invalid(`${name}: row ${i} is [${row}], expected ${expected}`);
+    }
   }
 }
 
-function checkFinite(name: string, values: ArrayLike<number>): void {
-  for (let i = 0; i < values.length; i++) {
-    if (!Number.isFinite(values[i]))
-      throw new InputError('invalid-data', `${name}: value ${i} is ${values[i]}, expected a number`);
+function checkMasks(name: string, { labels, masks }: EvaluationTruth, size: readonly number[] | undefined): void {
+  if (!masks) throw invalid(`${name} has no masks`);
+  if (masks.length !== labels.length) {
+    throw new RangeError(`${name}: masks has ${masks.length} entries, expected ${labels.length} (one per box)`);
   }
-}
-
-/** Sorts everything by class once, so that matching walks flat arrays. The cases must have been checked. */
-export function columnsByClass(
-  cases: readonly EvaluationCase[],
-  dim: Dim,
-  numClasses: number,
-  options: ColumnOptions,
-): ClassColumns[] {
-  const { minScore, maxDetections } = options;
-  const width = 2 * dim;
-  const total = cases.reduce((sum, item) => sum + item.detections.labels.length, 0);
-  const kept = new Int32Array(total); // detections per case: by class, best first, ties in their order
-  const keptEnd = new Int32Array(cases.length);
-  const numDetections = new Int32Array(numClasses);
-  const numObjects = new Int32Array(numClasses);
-  let end = 0;
-  cases.forEach(({ detections: { scores, labels }, groundTruth }, c) => {
-    const order = new Int32Array(labels.length);
-    for (let i = 0; i < order.length; i++) order[i] = i;
-    order.sort((i, j) => labels[i]! - labels[j]! || scores[j]! - scores[i]! || i - j);
-    let label = -1;
-    let rank = 0;
-    for (const i of order) {
-      if (labels[i] !== label) rank = 0;
-      label = labels[i]!;
-      if (!(scores[i]! > minScore) || rank >= maxDetections) continue;
-      rank++;
-      kept[end++] = i;
-      numDetections[label]!++;
-    }
-    keptEnd[c] = end;
-    for (const objectLabel of groundTruth.labels) numObjects[objectLabel]!++;
-  });
-
-  const columns = Array.from({ length: numClasses }, (_, k) => emptyColumns(width, numDetections[k]!, numObjects[k]!));
-  let at = 0;
-  cases.forEach(({ detections, groundTruth }, c) => {
-    let label = -1;
-    let rank = 0;
-    for (; at < keptEnd[c]!; at++) {
-      const from = kept[at]!;
-      rank = detections.labels[from] === label ? rank + 1 : 0;
-      label = detections.labels[from]!;
-      const column = columns[label]!;
-      const to = column.numDetections++;
-      column.detectionCase[to] = c;
-      column.detectionIndex[to] = from;
-      column.detectionRank[to] = rank;
-      column.detectionScores[to] = detections.scores[from]!;
-      for (let v = 0; v < width; v++) column.detectionBoxes[to * width + v] = detections.boxes[from * width + v]!;
-    }
-    for (let from = 0; from < groundTruth.labels.length; from++) {
-      const column = columns[groundTruth.labels[from]!]!;
-      const to = column.numObjects++;
-      column.objectCase[to] = c;
-      column.objectIndex[to] = from;
-      let size = 1;
-      for (let d = 0; d < dim; d++) size *= groundTruth.boxes[from * width + dim + d]! - groundTruth.boxes[from * width + d]!;
-      column.objectAreas[to] = groundTruth.areas?.[from] ?? size;
-      column.objectCrowd[to] = groundTruth.crowd?.[from] ? 1 : 0;
-      column.objectIgnore[to] = groundTruth.ignore?.[from] || groundTruth.crowd?.[from] ? 1 : 0;
-      for (let v = 0; v < width; v++) column.objectBoxes[to * width + v] = groundTruth.boxes[from * width + v]!;
+  const expected = size ?? masks[0]?.size;
+  masks.forEach((mask, i) => {
+    checkRle(`${name}: row ${i}`, mask);
+    if (expected && String(mask.size) !== String(expected)) {
+      const text = `${name}: row ${i} has a mask of ${mask.size.join(' x ')} voxels, expected ${expected.join(' x ')}`;
+      throw new InputError('shape-mismatch', text);
     }
   });
-  return columns;
-}
-
-function emptyColumns(width: number, detections: number, objects: number): ClassColumns {
-  return {
-    numDetections: 0,
-    detectionCase: new Int32Array(detections),
-    detectionIndex: new Int32Array(detections),
-    detectionRank: new Int32Array(detections),
-    detectionBoxes: new Float64Array(detections * width),
-    detectionScores: new Float64Array(detections),
-    numObjects: 0,
-    objectCase: new Int32Array(objects),
-    objectIndex: new Int32Array(objects),
-    objectBoxes: new Float64Array(objects * width),
-    objectAreas: new Float64Array(objects),
-    objectCrowd: new Uint8Array(objects),
-    objectIgnore: new Uint8Array(objects),
-  };
 }

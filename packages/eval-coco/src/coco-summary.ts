@@ -1,5 +1,5 @@
-import type { AreaRange } from './accumulate.js';
-import type { Metrics, Selection } from './evaluate-detections.js';
+import type { Metrics, Selection } from './metrics.js';
+import type { AreaRange } from './outcome-table.js';
 
 /** 0.5, 0.55, …, 0.95. */
 export const cocoIouThresholds: readonly number[] = Array.from({ length: 10 }, (_, i) =>
@@ -61,8 +61,7 @@ const summaryLines: readonly SummaryLine[] = [
  */
 export function cocoSummary(metrics: Metrics): Float64Array {
   return Float64Array.from(summaryLines, ({ kind, ...selection }) => {
-    const value = kind === 'AP' ? metrics.averagePrecision(selection) : metrics.averageRecall(selection);
-    return Number.isNaN(value) ? -1 : value;
+    return (kind === 'AP' ? metrics.averagePrecision(selection) : metrics.averageRecall(selection)) ?? -1;
   });
 }
 

@@ -1,6 +1,6 @@
 import { type Dim, InputError, rng } from '@mdt/core';
 import { expect, expectTypeOf, test } from 'vitest';
-import { cocoIouThresholds, detectionTable, type EvaluationCase, evaluateDetections, formatTable } from './index.js';
+import { cocoIouThresholds, type EvaluationCase, evaluateDetections, explain, formatTable } from './index.js';
 
 type Box = number[];
 interface Parts {
@@ -96,11 +96,11 @@ test('a detection that lost its best object takes the second best with coco, and
     }),
   ];
   const options = { classes: ['cell'], iouThresholds: [0.3] } as const;
-  expect(detectionTable(cases, options).map(({ type, object }) => [type, object])).toEqual([
+  expect(explain(cases, options).map(({ type, object }) => [type, object])).toEqual([
     ['tp', 0],
     ['tp', 1],
   ]);
-  expect(detectionTable(cases, { ...options, protocol: 'mdt' }).map(({ type, object }) => [type, object])).toEqual([
+  expect(explain(cases, { ...options, protocol: 'mdt' }).map(({ type, object }) => [type, object])).toEqual([
     ['tp', 0],
     ['fp', -1],
     ['fn', 1],
@@ -142,12 +142,12 @@ test('an ignored object takes one detection away and is not missed', () => {
       ],
     }),
   ];
-  const table = detectionTable(cases, { classes: ['cell'], iouThresholds: [0.5] });
+  const table = explain(cases, { classes: ['cell'], iouThresholds: [0.5] });
   expect(table.map(({ type }) => type)).toEqual(['ignored', 'fp', 'tp']);
   expect(evaluateDetections(cases, { classes: ['cell'], iouThresholds: [0.5] }).ap).toBeCloseTo(0.5, 12);
 });
 
-test('a class without objects is NaN, is left out of the mean and is counted out', () => {
+test('a class without objects is null, is left out of the mean and is counted out', () => {
   const cases = [
     makeCase({
       objects: [[0, square]],
@@ -160,7 +160,9 @@ test('a class without objects is NaN, is left out of the mean and is counted out
   const metrics = evaluateDetections(cases, { classes: ['benign', 'malignant'], iouThresholds: [0.1, 0.5] });
   expect(metrics.ap).toBe(1);
   expect(metrics.numClassesWithObjects).toBe(1);
-  expect(metrics.perClass.malignant.ap).toBeNaN();
+  expect(metrics.perClass.malignant.ap).toBeNull();
+  expect(metrics.perClass.malignant.undefinedBecause.ap).toBe("no object of class 'malignant' counts in the cases evaluated");
+  expect(metrics.perClass.benign.undefinedBecause).toEqual({});
   expect(metrics.perClass.malignant.numObjects).toBe(0);
   expect(metrics.perClass.malignant.numDetections).toBe(1);
   expect(formatTable(metrics)).toBe(
@@ -180,7 +182,10 @@ test('a class without objects is NaN, is left out of the mean and is counted out
 test('cases without objects and detections evaluate, alone and among others', () => {
   const empty = makeCase({ id: 'empty' });
   const options = { classes: ['cell'], iouThresholds: [0.5] } as const;
-  expect(evaluateDetections([empty], options).ap).toBeNaN();
+  expect(evaluateDetections([empty], options)).toMatchObject({
+    ap: null,
+    undefinedBecause: { ap: expect.stringContaining('no object') },
+  });
   expect(evaluateDetections([empty, makeCase({ objects: [[0, square]] })], options)).toMatchObject({ ap: 0, ar: 0, numCases: 2 });
 });
 
@@ -298,7 +303,7 @@ test('misuse is refused with the name of the thing', () => {
   const good = makeCase({ objects: [[0, square]], found: [[0, 0.5, square]] });
   const run = (item: EvaluationCase, more: object = {}) => evaluateDetections([item], { ...options, ...more });
   expect(() => run(makeCase({ id: 'p7', objects: [[3, square]] }))).toThrow(
-    /case 'p7': ground truth: label 3, expected 0 to 0 \(cell\)/,
+    /case 'p7': ground truth: row 0 has label 3, expected 0 to 0 \(cell\)/,
   );
   expect(() => run(makeCase({ found: [[-1, 0.5, square]] }))).toThrow(InputError);
   expect(() => run({ ...good, detections: { ...good.detections, scores: new Float32Array(2) } })).toThrow(
@@ -311,7 +316,7 @@ test('misuse is refused with the name of the thing', () => {
   expect(() => evaluateDetections([good, makeCase({ id: 'b', dim: 3 })], options)).toThrow(/case 'b' .* expected dim 2/);
   expect(() => evaluateDetections([good, good], options)).toThrow(/listed twice/);
   expect(() => evaluateDetections([], options)).toThrow(/no cases/);
-  expect(() => run(makeCase({ found: [[0, Number.NaN, square]] }))).toThrow(/scores: value 0 is NaN/);
+  expect(() => run(makeCase({ found: [[0, Number.NaN, square]] }))).toThrow(/row 0 has score NaN/);
   expect(() => run(good, { iouThresholds: [] })).toThrow(/iouThresholds is empty/);
   expect(() => run(good, { iouThresholds: [50] })).toThrow(/iouThresholds has 50/);
   expect(() => run(good, { iouTresholds: [0.5] })).toThrow(/did you mean 'iouThresholds'/);

@@ -47,9 +47,9 @@ test('slices of one patient make one patient', () => {
 test('a class that all patients have has no AUC and leaves the other classes alone', () => {
   const cases = [scan('a', true, [0.5]), scan('b', true, [])];
   const metrics = evaluatePatients(cases, { classes: ['malignant', 'benign'] });
-  expect(metrics.perClass.malignant.auc).toBeNaN();
+  expect(metrics.perClass.malignant.auc).toBeNull();
   expect(metrics.perClass.malignant.ap).toBe(1);
-  expect(metrics.perClass.benign.ap).toBeNaN();
+  expect(metrics.perClass.benign.ap).toBeNull();
   expect(metrics.ap).toBe(1);
   expect(formatPatientTable(metrics)).toBe(
     [

@@ -1,5 +1,6 @@
-import type { Metrics } from './evaluate-detections.js';
+import type { Metrics } from './metrics.js';
 import type { PatientMetrics } from './patient.js';
+import type { Defined } from './undefined.js';
 
 /** Object-level metrics as text: a row per class and threshold, then the means over the classes that have objects. */
 export function formatTable(metrics: Metrics): string {
@@ -41,10 +42,10 @@ export function formatPatientTable({ classes, perClass, auc, ap }: PatientMetric
 
 /** Two decimals where they say it all. */
 const threshold = (t: number): string => (Math.abs(t * 100 - Math.round(t * 100)) < 1e-6 ? t.toFixed(2) : String(t));
-const share = (value: number): string => (Number.isNaN(value) ? '-' : value.toFixed(3));
+const share = (value: Defined): string => (value === null ? '-' : value.toFixed(3));
 
 /** Columns of equal width: the first to the left, numbers to the right. */
-function align(rows: readonly (readonly string[])[]): string {
+export function align(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   return rows
     .map((row) =>

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Dim, Volume } from '@mdt/core';
-import { evaluateDetections, evaluatePatients, type Metrics } from '@mdt/eval-coco';
+import { type ClassMetrics, evaluateDetections, evaluatePatients, type Metrics } from '@mdt/eval-coco';
 import type { Dataset } from './data/dataset.js';
 import { writePlot } from './experiment.js';
 import { writeFileAtomic } from './files.js';
@@ -50,7 +50,7 @@ export async function runEvaluation<D extends Dim>(
       const { recall, precision } = metrics.perClass[name]!.curve(threshold);
       const label = `${classes.length > 1 ? `${name}, ` : ''}IoU ${threshold}`;
       const ap = metrics.perClass[name]!.apAt(threshold);
-      return { name: label, recall, precision, ...(Number.isFinite(ap) && { ap }) };
+      return { name: label, recall, precision, ...(ap !== null && { ap }) };
     }),
   );
   await writePlot(join(out, 'precision-recall'), plotPrecisionRecall(curves, { title: `${dataset.name}: precision and recall` }));
@@ -69,13 +69,10 @@ export async function runEvaluation<D extends Dim>(
 
 /** Object and patient level numbers as plain JSON; null where there is nothing to measure. */
 export function metricsJson(cases: readonly PredictedCase[], metrics: Metrics): unknown {
-  const plain = (value: number) => (Number.isFinite(value) ? value : null);
-  const at = (of: { apAt(threshold: number): number; arAt(threshold: number): number; ap: number; ar: number }) => ({
-    ap: plain(of.ap),
-    ar: plain(of.ar),
-    perThreshold: Object.fromEntries(
-      metrics.iouThresholds.map((t) => [String(t), { ap: plain(of.apAt(t)), ar: plain(of.arAt(t)) }]),
-    ),
+  const at = (of: Pick<ClassMetrics, 'ap' | 'ar' | 'apAt' | 'arAt'>) => ({
+    ap: of.ap,
+    ar: of.ar,
+    perThreshold: Object.fromEntries(metrics.iouThresholds.map((t) => [String(t), { ap: of.apAt(t), ar: of.arAt(t) }])),
   });
   const patients = evaluatePatients(cases, { classes: metrics.classes });
   return {
@@ -92,7 +89,7 @@ export function metricsJson(cases: readonly PredictedCase[], metrics: Metrics): 
             objects: objects.numObjects,
             detections: objects.numDetections,
             ...at(objects),
-            patient: { auc: plain(patient.auc), ap: plain(patient.ap) },
+            patient: { auc: patient.auc, ap: patient.ap },
           },
         ];
       }),
