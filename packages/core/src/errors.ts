@@ -10,7 +10,8 @@ export type InputErrorCode =
   | 'invalid-patch-size'
   | 'empty-dataset'
   | 'invalid-data'
-  | 'invalid-checkpoint';
+  | 'invalid-checkpoint'
+  | 'busy';
 
 /**
  * Input that the caller can mend: says which thing, what was expected and what came.

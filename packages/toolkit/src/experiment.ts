@@ -10,10 +10,13 @@ import { parseDatasetJson, type SplitName } from './data/dataset-json.js';
 import { patches } from './data/patches.js';
 import { readInput } from './data/volume-file.js';
 import { readJson, writeFileAtomic } from './files.js';
+import { lockFolder } from './lock-folder.js';
 import { plotTraining } from './plot/curves.js';
 import { renderPng } from './plot/png.js';
+import { listCheckpoints } from './train/checkpoint.js';
 import { type CheckpointKeeper, keepBest } from './train/keep-best.js';
-import { type MetricsRecord, metricsLog } from './train/metrics-log.js';
+import { type MetricsRecord, metricsLog, readMetricsLog } from './train/metrics-log.js';
+import { runStates } from './train/run-state.js';
 import { type EpochReport, type StepEvent, type TrainRun, train } from './train/train.js';
 
 /** A configuration whose parts were made and checked, ready to train or to evaluate. */
@@ -81,6 +84,15 @@ export interface RunOptions {
   out: string;
   /** Replaces an earlier run in that folder. Default false: it is refused. */
   overwrite?: boolean;
+  /**
+   * Goes on with the run in that folder, bit by bit as if it had not stopped; starts one where there is none. Default false.
+   * Epochs and time budget may be others than before.
+   */
+  resume?: boolean;
+  /** Seconds of work that may be lost when the process is killed. Default 600. */
+  saveEverySeconds?: number;
+  /** Called with a sentence when the newest state is damaged and an older one is used. */
+  onNote?: (line: string) => void;
   signal?: AbortSignal;
   onStep?: (event: StepEvent) => void;
   onEpoch?: (epoch: EpochReport) => void;
@@ -94,13 +106,38 @@ export interface RunResult {
 }
 
 /**
- * Trains an experiment and writes its run folder: `config.json`, `metrics.jsonl` (a line per epoch), the best checkpoints, and
- * the curves as `curves.svg` and `curves.png`.
+ * Trains an experiment and writes its run folder: `config.json`, `metrics.jsonl` (a line per epoch), the best checkpoints, the
+ * state to go on from, and the curves as `curves.svg` and `curves.png`. No other process can train into the folder meanwhile.
+ *
+ * @throws InputError `busy` when another run uses the folder, `invalid-option` when it holds a run that is neither to be replaced nor
+ * to go on, or one of another configuration
  */
 export async function runTraining<D extends Dim>(experiment: Experiment<D>, options: RunOptions): Promise<RunResult> {
-  const { out, overwrite = false, signal, onStep, onEpoch } = options;
+  if (options.overwrite && options.resume) {
+    throw new InputError('invalid-option', 'runTraining: a run can be replaced or go on, not both');
+  }
+  const lock = await lockFolder(options.out);
+  try {
+    return await trainInto(experiment, options);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function trainInto<D extends Dim>(experiment: Experiment<D>, options: RunOptions): Promise<RunResult> {
+  const { out, overwrite = false, resume = false, saveEverySeconds, signal, onStep, onEpoch, onNote } = options;
   const { config, detector } = experiment;
   const { training, prediction } = config;
+  const logPath = join(out, 'metrics.jsonl');
+  if (!overwrite && !resume && (await listCheckpoints(out)).length > 0) {
+    throw new InputError('invalid-option', `'${out}' already holds a run: choose another folder, go on with it, or replace it`);
+  }
+  const states = runStates(out, {
+    config: decisive(experiment),
+    discard: !resume,
+    ...(onNote && { onDamaged: onNote }),
+  });
+  const before = await states.load();
   const { augmentation, margin } = createAugmentation(detector.dim, training.augment, detector.patchSize);
   const batches = patches<D>(experiment.part('train'), {
     patchSize: detector.patchSize,
@@ -110,7 +147,8 @@ export async function runTraining<D extends Dim>(experiment: Experiment<D>, opti
     ...(augmentation && { augment: augmentation, margin }),
   });
   const optimizer = createOptimizer(training);
-  const checkpoints = keepBest(training.keep, { dir: out, config, overwrite });
+  // What was killed before its first state starts anew.
+  const checkpoints = keepBest(training.keep, { dir: out, config, overwrite: !before });
   const run = train(detector, {
     batches,
     stepsPerEpoch: training.stepsPerEpoch,
@@ -119,6 +157,9 @@ export async function runTraining<D extends Dim>(experiment: Experiment<D>, opti
     schedule: createSchedule(training),
     seed: training.seed,
     checkpoints,
+    states,
+    ...(before && { from: before }),
+    ...(saveEverySeconds !== undefined && { saveEverySeconds }),
     validate: {
       on: experiment.part('validation'),
       iouThresholds: training.iouThresholds,
@@ -131,10 +172,10 @@ export async function runTraining<D extends Dim>(experiment: Experiment<D>, opti
     ...(onStep && { onStep }),
   });
 
-  await checkpoints.begin(); // refuses a folder with a run in it before anything there is replaced
   await writeFileAtomic(join(out, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
-  const log = await metricsLog(join(out, 'metrics.jsonl'));
-  const epochs: MetricsRecord[] = [];
+  const reported = before ? await readMetricsLog(logPath) : [];
+  const epochs = reported.filter(({ index }) => index < before!.progress.epoch);
+  const log = await metricsLog(logPath, epochs);
   try {
     for await (const epoch of run) {
       epochs.push(epoch);
@@ -146,6 +187,13 @@ export async function runTraining<D extends Dim>(experiment: Experiment<D>, opti
   }
   if (epochs.length > 0) await writePlot(join(out, 'curves'), plotTraining(epochs, { best: 'ap' }));
   return { stopReason: run.stopReason, epochs, checkpoints: checkpoints.entries };
+}
+
+/** What must be as it was for a run to go on: all of the configuration but how long it lasts, and which cases it learns from. */
+function decisive({ config, part }: Experiment): unknown {
+  const { epochs: _, minutes: __, ...training } = config.training;
+  const cases = (['train', 'validation'] as const).map((name) => [name, [...part(name).ids]]);
+  return { ...config, training, cases: Object.fromEntries(cases) };
 }
 
 /** Writes a plot as `NAME.svg` and `NAME.png`. */

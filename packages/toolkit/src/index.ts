@@ -27,6 +27,7 @@ export {
   writePlot,
 } from './experiment.js';
 export { removeFolder, writeFileAtomic, writeFolderAtomic } from './files.js';
+export { type FolderLock, lockFolder } from './lock-folder.js';
 export type { ChartOptions, Mark, Series } from './plot/chart.js';
 export { type CurvePoint, type PrecisionRecallCurve, plotPrecisionRecall, plotTraining } from './plot/curves.js';
 export { contrastWindow, type Window } from './plot/image.js';
@@ -58,6 +59,13 @@ export { TrainingDivergedError } from './train/diverged.js';
 export { type CheckpointKeeper, type KeepBestOptions, keepBest } from './train/keep-best.js';
 export { type LoadDetectorsOptions, loadDetectors, loadWeights } from './train/load-detectors.js';
 export { type MetricsLog, type MetricsRecord, metricsLog, readMetricsLog } from './train/metrics-log.js';
+export {
+  type RunStatesOptions,
+  runStates,
+  type StateKeeper,
+  type TrainingProgress,
+  type TrainingState,
+} from './train/run-state.js';
 export { constant, cosine, poly, type Schedule } from './train/schedule.js';
 export { type BatchSource, type EpochReport, type StepEvent, type TrainOptions, type TrainRun, train } from './train/train.js';
 export type { ValidateOptions, Validation } from './train/validate.js';

@@ -91,6 +91,16 @@ test('trains, evaluates and predicts; every file is there and whole', async () =
   expect(again).toMatchObject({ code: 2, err: expect.stringContaining('already holds a run') });
   expect((await listCheckpoints(run)).length).toBeGreaterThan(0);
 
+  const longer = await mdt('train', run, '--resume', '--epochs', '3', '--json');
+  expect(longer.code).toBe(0);
+  const resumed = longer.out
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  expect(resumed.filter(({ event }) => event === 'epoch').map(({ index }) => index)).toEqual([3]);
+  const reseeded = await mdt('train', run, '--resume', '--seed', '7');
+  expect(reseeded).toMatchObject({ code: 2, err: expect.stringContaining('training.seed was 0, is 7') });
+
   const [best] = await listCheckpoints(run);
   const file = join(best!.path, 'weights.safetensors');
   const bytes = await readFile(file);

@@ -12,3 +12,5 @@ export const wholeNumber =
     parse(text, (v) => Number.isSafeInteger(v) && v >= least, `a whole number of at least ${least}`);
 export const positiveNumber = (text: string): number => parse(text, (v) => v > 0 && Number.isFinite(v), 'a number above 0');
 export const fraction = (text: string): number => parse(text, (v) => v >= 0 && v <= 1, 'a number from 0 to 1');
+export const numberFromZero = (text: string): number =>
+  parse(text, (v) => v >= 0 && Number.isFinite(v), 'a number of at least 0');

@@ -2,7 +2,7 @@ import { InputError } from '@mdt/core';
 import { Command, CommanderError } from 'commander';
 import { TrainingDivergedError } from '../train/diverged.js';
 import { addEvaluate } from './evaluate.js';
-import { exitCodeOf, exitCodes } from './exit-codes.js';
+import { exitCodeOf, exitCodes, isOutOfResources } from './exit-codes.js';
 import type { CommandContext, Streams } from './output.js';
 import { addPredict } from './predict.js';
 import { addTrain } from './train.js';
@@ -23,7 +23,8 @@ export async function runCli(args: readonly string[], streams: Streams = process
     .addHelpText(
       'after',
       `
-Exit codes: 0 done, 2 usage or configuration, 3 data, 4 checkpoint, 5 training diverged, 130 interrupted, 1 anything else`,
+Exit codes: 0 done, 2 usage or configuration, 3 data, 4 checkpoint, 5 training diverged, 6 disk full or failing,
+8 run folder in use, 130 interrupted, 1 anything else`,
     );
   // Subcommands inherit this only when it is set before they are added.
   program.exitOverride().configureOutput({ writeOut: (text) => stdout.write(text), writeErr: (text) => stderr.write(text) });
@@ -35,7 +36,8 @@ Exit codes: 0 done, 2 usage or configuration, 3 data, 4 checkpoint, 5 training d
     return code;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage; // it has printed its line
-    if (error instanceof InputError || error instanceof TrainingDivergedError) stderr.write(`error: ${error.message}\n`);
+    if (error instanceof InputError || error instanceof TrainingDivergedError || isOutOfResources(error))
+      stderr.write(`error: ${error.message}\n`);
     else stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
     return exitCodeOf(error);
   }

@@ -10,12 +10,13 @@ import { readJson } from '../files.js';
 import { describeStep, duration } from '../progress.js';
 import { exitCodes } from './exit-codes.js';
 import { interruptSignal } from './interrupt.js';
-import { fraction, positiveNumber, wholeNumber } from './numbers.js';
+import { fraction, numberFromZero, positiveNumber, wholeNumber } from './numbers.js';
 import { type CommandContext, output, type Streams } from './output.js';
 
 interface TrainFlags {
   out?: string;
   overwrite?: boolean;
+  resume?: boolean;
   epochs?: number;
   steps?: number;
   batchSize?: number;
@@ -23,6 +24,7 @@ interface TrainFlags {
   minutes?: number;
   seed?: number;
   foreground?: number;
+  saveEvery?: number;
   threads?: number;
   json?: boolean;
 }
@@ -31,9 +33,13 @@ export function addTrain(program: Command, { exit, streams }: CommandContext): v
   program
     .command('train')
     .description('train a detector on a data set and keep its best checkpoints')
-    .argument('<config|dataset>', 'a JSON file, or a folder with dataset.json, which is then learnt with default settings')
+    .argument(
+      '<config|dataset|run>',
+      'a JSON file; a folder with dataset.json, which is then learnt with default settings; or, to go on, a run folder',
+    )
     .option('--out <dir>', 'run folder (default: runs/<name>)')
     .option('--overwrite', 'replace an earlier run in that folder')
+    .option('--resume', 'go on with the run in that folder as if it had not stopped; more epochs or minutes may be given')
     .option('--epochs <n>', 'number of epochs', wholeNumber(1))
     .option('--steps <n>', 'training steps per epoch', wholeNumber(1))
     .option('--batch-size <n>', 'patches per step', wholeNumber(1))
@@ -41,6 +47,7 @@ export function addTrain(program: Command, { exit, streams }: CommandContext): v
     .option('--foreground <share>', 'share of patches cut around an object', fraction)
     .option('--minutes <n>', 'time budget; the schedule shrinks to fit', positiveNumber)
     .option('--seed <n>', 'seed of weights, patches and augmentation', wholeNumber(0))
+    .option('--save-every <seconds>', 'work that may be lost when the process is killed (default: 600)', numberFromZero)
     .option('--threads <n>', 'CPU threads', wholeNumber(1))
     .option('--json', 'print events as JSON lines')
     .addHelpText(
@@ -50,8 +57,9 @@ Examples:
   $ mdt train data/nuclei
   $ mdt train nuclei.json --out runs/nuclei --seed 1
   $ mdt train nuclei.json --minutes 5 --json > events.jsonl
+  $ mdt train runs/nuclei --resume
 
-Ctrl-C stops after the current step and leaves the best checkpoint so far.`,
+Ctrl-C stops after the current step and saves the state that --resume goes on from.`,
     )
     .action(async (source: string, flags: TrainFlags) => exit(await trainCommand(source, flags, streams)));
 }
@@ -59,8 +67,7 @@ Ctrl-C stops after the current step and leaves the best checkpoint so far.`,
 async function trainCommand(source: string, flags: TrainFlags, streams: Streams): Promise<number> {
   const { json = false } = flags;
   const { note, result, progress } = output(json, streams);
-  const { config, name, where } = await configOf(source, flags);
-  const out = flags.out ?? join('runs', name);
+  const { config, out, where } = await configOf(source, flags);
   const experiment = await openExperiment(config, where);
   const engine = await selectEngine({ onFallback: note, ...(flags.threads && { threads: flags.threads }) });
   const { detector, dataset } = experiment;
@@ -73,6 +80,9 @@ async function trainCommand(source: string, flags: TrainFlags, streams: Streams)
       out,
       signal: interrupt.signal,
       ...(flags.overwrite && { overwrite: true }),
+      ...(flags.resume && { resume: true }),
+      ...(flags.saveEvery !== undefined && { saveEverySeconds: flags.saveEvery }),
+      onNote: note,
       onStep: (event) => bar.update(event.step, event.steps, describeStep(event)),
       onEpoch: ({ index, losses, metrics, best, seconds, ...rest }) => {
         if (json) result('', { event: 'epoch', index, losses, metrics, best, seconds, ...rest });
@@ -100,15 +110,19 @@ async function trainCommand(source: string, flags: TrainFlags, streams: Streams)
   }
 }
 
-/** The configuration that the argument and the flags describe; flags win. */
-async function configOf(source: string, flags: TrainFlags): Promise<{ config: unknown; name: string; where: string }> {
+/** The configuration that the argument and the flags describe, and the run folder; flags win. */
+async function configOf(source: string, flags: TrainFlags): Promise<{ config: unknown; out: string; where: string }> {
   const info = await stat(source).catch((cause: unknown) => {
     throw new InputError('missing-file', `${source}: no such file or folder`, { cause: cause as Error });
   });
+  const runConfig = flags.resume && info.isDirectory() ? join(source, 'config.json') : undefined;
+  const isRun = runConfig !== undefined && (await stat(runConfig).catch(() => undefined))?.isFile();
+  const where = isRun ? runConfig : source;
   const name = basename(resolve(source)).replace(/\.json$/, '');
-  const base = info.isDirectory() ? await defaultConfig(source) : await readJson(source);
+  const out = flags.out ?? (isRun ? source : join('runs', name));
+  const base = info.isDirectory() && !isRun ? await defaultConfig(source) : await readJson(where);
   if (typeof base !== 'object' || base === null || Array.isArray(base)) {
-    throw new InputError('invalid-option', `${source}: expected a configuration as a JSON object`);
+    throw new InputError('invalid-option', `${where}: expected a configuration as a JSON object`);
   }
   const { epochs, steps: stepsPerEpoch, batchSize, learningRate, minutes, seed, foreground } = flags;
   const given = Object.entries({ epochs, stepsPerEpoch, batchSize, learningRate, minutes, seed, foreground });
@@ -116,7 +130,7 @@ async function configOf(source: string, flags: TrainFlags): Promise<{ config: un
     ...(base as { training?: object }).training,
     ...Object.fromEntries(given.filter(([, v]) => v !== undefined)),
   };
-  return { config: { ...base, training }, name, where: source };
+  return { config: { ...base, training }, out, where };
 }
 
 /** A small Retina U-Net of the data set's dimension. */

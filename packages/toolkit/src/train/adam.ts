@@ -1,4 +1,4 @@
-import { kernels, type SafeTensor } from '@mdt/core';
+import { InputError, kernels, type SafeTensor } from '@mdt/core';
 import * as tf from '@tensorflow/tfjs-core';
 
 export interface AdamOptions {
@@ -21,6 +21,10 @@ export interface Optimizer {
   learningRate: number;
   /** One step; gradients by the variable's name, as `tf.variableGrads` gives them. The gradients stay the caller's. */
   applyGradients(gradients: Readonly<Record<string, tf.Tensor>>): void;
+  /** What it remembers between steps, by name; per-variable parts as `<part>/<variable's name>`. */
+  state(): Promise<Map<string, SafeTensor>>;
+  /** Takes over what `state` gave, so that the next step is the one that would have followed. */
+  restore(state: ReadonlyMap<string, SafeTensor>): void;
   dispose(): void;
 }
 
@@ -81,7 +85,7 @@ export class Adam implements Optimizer {
     });
   }
 
-  /** The moments, as `m/<variable>` and `v/<variable>`, and the step count: what a checkpoint needs to go on. */
+  /** The moments, as `m/<variable>` and `v/<variable>`, and the step count. */
   async state(): Promise<Map<string, SafeTensor>> {
     const state = new Map<string, SafeTensor>([['step', { dtype: 'I32', shape: [], data: Int32Array.of(this.#step) }]]);
     for (const [name, moments] of this.#moments) {
@@ -91,6 +95,31 @@ export class Adam implements Optimizer {
       }
     }
     return state;
+  }
+
+  /** @throws InputError `invalid-checkpoint` when a moment is missing or of another shape; nothing is changed then */
+  restore(state: ReadonlyMap<string, SafeTensor>): void {
+    const fail = (what: string): never => {
+      throw new InputError('invalid-checkpoint', `adam: ${what}`);
+    };
+    const step = Number(state.get('step')?.data[0] ?? fail('the state has no step count'));
+    const names = [...state.keys()].flatMap((key) => (key.startsWith('m/') ? [key.slice(2)] : []));
+    const pairs = names.map((name) => {
+      const variable = tf.engine().registeredVariables[name] ?? fail(`no variable is named '${name}'`);
+      const [m, v] = (['m', 'v'] as const).map((key) => {
+        const tensor = state.get(`${key}/${name}`);
+        if (tensor?.shape.join() === variable.shape.join()) return tensor;
+        return fail(
+          `${key} of '${name}' has the shape ${tensor?.shape.join('x') ?? '(missing)'}, expected ${variable.shape.join('x')}`,
+        );
+      }) as [SafeTensor, SafeTensor];
+      return { name, m, v };
+    });
+    this.dispose();
+    this.#step = step;
+    const kept = ({ data, shape }: SafeTensor) =>
+      tf.keep(tf.tensor(Float32Array.from(data as Float32Array), [...shape], 'float32'));
+    for (const { name, m, v } of pairs) this.#moments.set(name, { m: kept(m), v: kept(v) });
   }
 
   dispose(): void {

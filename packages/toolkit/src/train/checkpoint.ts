@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto';
-import { readdir, stat } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { InputError, readSafetensors, type SafeTensor, writeSafetensors } from '@mdt/core';
-import { readInput } from '../data/volume-file.js';
-import { readJson, writeFolderAtomic } from '../files.js';
+import { type SafeTensor, writeSafetensors } from '@mdt/core';
+import { readJson } from '../files.js';
+import { damagedFolder, encodeJson, readManifestFolder, writeManifestFolder } from './manifest.js';
 
 /** How far a training was when its weights were stored. */
 export interface CheckpointState {
@@ -29,35 +28,19 @@ export interface CheckpointEntry {
   state: CheckpointState;
 }
 
-interface Manifest {
-  format: 'mdt-checkpoint';
-  version: 1;
-  files: Record<string, { bytes: number; sha256: string }>;
-}
-
-const digest = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex');
-const encode = (value: unknown): Uint8Array => new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`);
+const format = { format: 'mdt-checkpoint', version: 1 } as const;
 
 /**
  * Stores a checkpoint as the folder `path`: weights.safetensors, state.json, config.json, and manifest.json, written last, with
  * the size and sha256 of each. The folder appears in one step, whole, or not at all.
  */
 export async function writeCheckpoint(path: string, { weights, state, config }: Checkpoint): Promise<void> {
-  const files: [string, Uint8Array][] = [
+  await writeManifestFolder(path, format, [
     ['weights.safetensors', writeSafetensors(weights)],
-    ['state.json', encode(state)],
-    ['config.json', encode(config ?? null)],
-  ];
-  const manifest: Manifest = {
-    format: 'mdt-checkpoint',
-    version: 1,
-    files: Object.fromEntries(files.map(([name, data]) => [name, { bytes: data.byteLength, sha256: digest(data) }])),
-  };
-  await writeFolderAtomic(path, [...files, ['manifest.json', encode(manifest)]]);
+    ['state.json', encodeJson(state)],
+    ['config.json', encodeJson(config ?? null)],
+  ]);
 }
-
-const damaged = (path: string, what: string, cause?: unknown): InputError =>
-  new InputError('invalid-checkpoint', `checkpoint '${path}': ${what}`, cause === undefined ? undefined : { cause });
 
 /**
  * Reads a checkpoint and checks every file against the manifest.
@@ -65,62 +48,16 @@ const damaged = (path: string, what: string, cause?: unknown): InputError =>
  * @throws InputError `missing-file` when there is no such folder, `invalid-checkpoint` when it is not whole
  */
 export async function readCheckpoint(path: string): Promise<Checkpoint> {
-  const manifest = await readManifest(path);
-  const contents = new Map<string, Uint8Array>();
-  for (const [name, { bytes, sha256 }] of Object.entries(manifest.files)) {
-    if (name.includes('/') || name.includes('\\') || name.startsWith('.')) throw damaged(path, `the manifest names '${name}'`);
-    const data = await readInput(join(path, name)).catch((cause: unknown) => {
-      throw damaged(path, `'${name}' is missing`, cause);
-    });
-    if (data.byteLength !== bytes) throw damaged(path, `'${name}' has ${data.byteLength} bytes, the manifest says ${bytes}`);
-    if (digest(data) !== sha256) throw damaged(path, `'${name}' was changed: its sha256 is not the manifest's`);
-    contents.set(name, data);
-  }
-  const need = (name: string): Uint8Array => {
-    const data = contents.get(name);
-    if (!data) throw damaged(path, `the manifest does not list '${name}'`);
-    return data;
-  };
-  const parse = (name: string): unknown => {
-    try {
-      return JSON.parse(new TextDecoder().decode(need(name)));
-    } catch (cause) {
-      throw cause instanceof InputError ? cause : damaged(path, `'${name}' is not JSON`, cause);
-    }
-  };
-  const state = checkState(path, parse('state.json'));
-  const config = parse('config.json');
-  try {
-    return { weights: readSafetensors(need('weights.safetensors'), 'weights.safetensors').tensors, state, config };
-  } catch (cause) {
-    throw cause instanceof InputError && cause.code === 'invalid-checkpoint'
-      ? cause
-      : damaged(path, (cause as Error).message, cause);
-  }
-}
-
-async function readManifest(path: string): Promise<Manifest> {
-  const exists = await stat(path).then(
-    (info) => info.isDirectory(),
-    () => false,
-  );
-  if (!exists) throw new InputError('missing-file', `checkpoint '${path}' does not exist`);
-  const manifest = (await readJson(join(path, 'manifest.json')).catch((cause: unknown) => {
-    throw damaged(path, 'manifest.json is missing or damaged, so the checkpoint was never finished', cause);
-  })) as Partial<Manifest> | null;
-  const files = manifest?.files;
-  if (manifest?.format !== 'mdt-checkpoint' || typeof files !== 'object' || files === null) {
-    throw damaged(path, 'manifest.json is not that of a checkpoint');
-  }
-  if (manifest.version !== 1) throw damaged(path, `format version ${String(manifest.version)}, expected 1`);
-  return manifest as Manifest;
+  const folder = await readManifestFolder(path, format);
+  const state = checkState(path, folder.json('state.json'));
+  return { weights: folder.tensors('weights.safetensors'), state, config: folder.json('config.json') };
 }
 
 function checkState(path: string, value: unknown): CheckpointState {
   const state = value as Partial<CheckpointState> | null;
   const whole = state && Number.isInteger(state.epoch) && Number.isInteger(state.step);
   if (!whole || !(state.score === null || Number.isFinite(state.score)))
-    throw damaged(path, 'state.json lacks epoch, step or score');
+    throw damagedFolder(path, 'state.json lacks epoch, step or score');
   return { metrics: {}, losses: {}, ...state } as CheckpointState;
 }
 
@@ -142,7 +79,7 @@ export async function listCheckpoints(runDir: string): Promise<CheckpointEntry[]
     if (name.startsWith('.')) continue;
     const path = join(dir, name);
     const state = await readJson(join(path, 'state.json')).catch((cause: unknown) => {
-      throw damaged(path, 'state.json is missing or damaged', cause);
+      throw damagedFolder(path, 'state.json is missing or damaged', cause);
     });
     entries.push({ path, state: checkState(path, state) });
   }

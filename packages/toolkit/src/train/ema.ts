@@ -1,3 +1,4 @@
+import { InputError, type SafeTensor } from '@mdt/core';
 import * as tf from '@tensorflow/tfjs-core';
 
 type Named = readonly { readonly name: string; readonly variable: tf.Variable }[];
@@ -41,6 +42,32 @@ export class WeightAverage {
         variable.assign(trained[i]!);
         trained[i]!.dispose();
       });
+    }
+  }
+
+  /** The average by name, and how many updates it has seen. */
+  async state(): Promise<Map<string, SafeTensor>> {
+    const state = new Map<string, SafeTensor>([['updates', { dtype: 'I32', shape: [], data: Int32Array.of(this.#updates) }]]);
+    for (const [name, tensor] of this.#average) {
+      state.set(`average/${name}`, { dtype: 'F32', shape: tensor.shape, data: Float32Array.from(await tensor.data()) });
+    }
+    return state;
+  }
+
+  /** Takes over what `state` gave. @throws InputError `invalid-checkpoint` when it is not of these variables */
+  restore(state: ReadonlyMap<string, SafeTensor>): void {
+    const updates = Number(state.get('updates')?.data[0] ?? 0);
+    const tensors = this.variables.map(({ name, variable }) => {
+      const tensor = state.get(`average/${name}`);
+      if (tensor?.shape.join() === variable.shape.join() || (updates === 0 && !tensor)) return { name, tensor };
+      throw new InputError('invalid-checkpoint', `ema: the average of '${name}' is missing or of another shape`);
+    });
+    this.dispose();
+    this.#updates = updates;
+    for (const { name, tensor } of tensors) {
+      if (!tensor) continue;
+      const values = Float32Array.from(tensor.data as Float32Array);
+      this.#average.set(name, tf.keep(tf.tensor(values, [...tensor.shape], 'float32')));
     }
   }
 

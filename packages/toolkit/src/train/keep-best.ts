@@ -18,8 +18,11 @@ export interface CheckpointKeeper {
   readonly dir: string;
   /** Checkpoints on disk, best first. */
   readonly entries: readonly CheckpointEntry[];
-  /** Called once, before the first step. */
-  begin(): Promise<void>;
+  /**
+   * Called once, before the first step. A run that goes on says how far it is: states of later steps, which it will reach again,
+   * are taken away.
+   */
+  begin(progress?: { epoch: number; step: number }): Promise<void>;
   /** Whether a state with this score would be kept: asked before its weights are read from the engine. */
   wants(score: number | null): boolean;
   /** Stores a state and drops those that rank below the best; gives the path when it was kept. */
@@ -47,10 +50,10 @@ export function keepBest(count: number, { dir, config = null, overwrite = false 
     get entries() {
       return entries;
     },
-    async begin() {
+    async begin(progress) {
       const folder = checkpointsDir(dir);
       const old = overwrite ? [] : await listCheckpoints(dir);
-      if (old.length > 0) {
+      if (old.length > 0 && !progress) {
         throw new InputError(
           'invalid-option',
           `'${dir}' already holds a run with ${old.length} checkpoints: choose another folder`,
@@ -61,7 +64,10 @@ export function keepBest(count: number, { dir, config = null, overwrite = false 
       for (const name of await readdir(folder)) {
         if (overwrite || name.startsWith('.')) await rm(join(folder, name), { recursive: true, force: true });
       }
-      entries = [];
+      const isPast = ({ state }: CheckpointEntry) =>
+        state.epoch < progress!.epoch || (state.score === null && state.step <= progress!.step);
+      entries = progress ? old.filter(isPast) : [];
+      for (const entry of old.filter((other) => !entries.includes(other))) await removeFolder(entry.path);
     },
     wants(score) {
       if (score === null) return scored().length === 0;

@@ -1,7 +1,7 @@
-import { appendFile, mkdir, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { open } from 'node:fs/promises';
 import { InputError } from '@mdt/core';
 import { readInput } from '../data/volume-file.js';
+import { writeFileAtomic } from '../files.js';
 
 /** One line of `metrics.jsonl`. */
 export interface MetricsRecord {
@@ -18,16 +18,28 @@ export interface MetricsLog {
   append(record: MetricsRecord): Promise<void>;
 }
 
-/** Starts an empty log: one JSON object per epoch and line, appended, so that a killed run keeps what it wrote. */
-export async function metricsLog(path: string): Promise<MetricsLog> {
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, '');
+/**
+ * Starts a log: one JSON object per epoch and line, appended and on disk before the next step, so that a killed run keeps what it
+ * wrote. A run that goes on keeps the `kept` epochs that it will not report again.
+ */
+export async function metricsLog(path: string, kept: readonly MetricsRecord[] = []): Promise<MetricsLog> {
+  await writeFileAtomic(path, kept.map(line).join(''));
   return {
     path,
-    append: ({ index, step, seconds, learningRate, losses, metrics }) =>
-      appendFile(path, `${JSON.stringify({ index, step, seconds, learningRate, losses, metrics })}\n`),
+    async append(record) {
+      const file = await open(path, 'a');
+      try {
+        await file.appendFile(line(record));
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+    },
   };
 }
+
+const line = ({ index, step, seconds, learningRate, losses, metrics }: MetricsRecord): string =>
+  `${JSON.stringify({ index, step, seconds, learningRate, losses, metrics })}\n`;
 
 /** Reads a log; a last line that a killed process did not finish is left out. */
 export async function readMetricsLog(path: string): Promise<MetricsRecord[]> {

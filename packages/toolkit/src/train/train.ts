@@ -1,13 +1,16 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { type Dim, InputError, rng } from '@mdt/core';
-import type { Detector, TrainBatch } from '@mdt/detectors';
-import * as tf from '@tensorflow/tfjs-core';
+import type { Detector } from '@mdt/detectors';
 import type { PatchBatch } from '../data/patches.js';
 import { adam, type Optimizer } from './adam.js';
 import { TrainingDivergedError } from './diverged.js';
 import { WeightAverage } from './ema.js';
 import type { CheckpointKeeper } from './keep-best.js';
+import type { StateKeeper, TrainingState } from './run-state.js';
 import { constant, type Schedule } from './schedule.js';
+import { StateSaver } from './state-saver.js';
+import { StepClock } from './step-clock.js';
+import { gradientsOf } from './step-gradients.js';
 import { type ValidateOptions, validator } from './validate.js';
 
 /** Where batches come from; `patches()` makes one. */
@@ -65,6 +68,15 @@ export interface TrainOptions<D extends Dim> {
   schedule?: Schedule;
   validate?: ValidateOptions<D>;
   checkpoints?: CheckpointKeeper;
+  /** Where the run's state is kept. */
+  states?: Pick<StateKeeper, 'save'>;
+  /** The state of a stopped run of the same options: this one goes on bit by bit as if that had not stopped. */
+  from?: TrainingState;
+  /**
+   * Seconds of work that may be lost when the process is killed. Between epochs it is saved more often, as long as that costs
+   * less than a hundredth of the time. Default 600.
+   */
+  saveEverySeconds?: number;
   /** Decay of a moving average of the weights, such as 0.99, which is then validated and stored. Default: none. */
   ema?: number;
   /** Seed of the weights and of what the loss draws. Default 0. */
@@ -73,7 +85,7 @@ export interface TrainOptions<D extends Dim> {
    * Ends the run after this time. Where a machine is too slow for all steps, the schedule runs by the clock instead of by steps.
    */
   timeBudgetSeconds?: number;
-  /** Stops the run after the current step. A state is on disk then, if `checkpoints` is given. */
+  /** Stops the run after the current step. A state is on disk then, if `states` or `checkpoints` is given. */
   signal?: AbortSignal;
   onStep?: (event: StepEvent) => void;
 }
@@ -100,6 +112,10 @@ export function train<D extends Dim>(detector: Detector<D>, options: TrainOption
   if (budget !== undefined && !(budget > 0)) {
     throw new InputError('invalid-option', `train: timeBudgetSeconds is ${budget}, expected a number above 0`);
   }
+  const { saveEverySeconds } = options;
+  if (saveEverySeconds !== undefined && !(saveEverySeconds >= 0)) {
+    throw new InputError('invalid-option', `train: saveEverySeconds is ${saveEverySeconds}, expected a number of at least 0`);
+  }
   const status: { stopReason: TrainRun['stopReason'] } = { stopReason: 'running' };
   return {
     get stopReason() {
@@ -120,8 +136,6 @@ async function* epochs<D extends Dim>(
   const { batches, stepsPerEpoch, checkpoints, signal, schedule = constant(), seed = 0, timeBudgetSeconds } = options;
   const random = rng(seed);
   const steps = stepsPerEpoch * options.epochs;
-  const start = performance.now();
-  const elapsed = () => (performance.now() - start) / 1000;
 
   detector.build(random.fork('weights'));
   const optimizer = options.optimizer ?? adam({ learningRate: 1e-4 });
@@ -129,26 +143,24 @@ async function* epochs<D extends Dim>(
   const average = options.ema === undefined ? undefined : new WeightAverage(detector.variables, options.ema);
   const validate = options.validate && validator(detector, options.validate);
   const useAverage = <T>(work: () => Promise<T>): Promise<T> => (average ? average.use(work) : work());
-  await checkpoints?.begin();
-
-  const variables = detector.variables.map(({ variable }) => variable);
-  const clock = new StepClock();
-  let step = 0;
-  let bestScore = Number.NEGATIVE_INFINITY;
-  let bestEpoch = 0;
-  let validationSeconds = 0;
-  let next = prefetch(batches, 0);
+  const saver = new StateSaver({ detector, optimizer, average }, options);
   try {
-    for (let epoch = 1; epoch <= options.epochs; epoch++) {
+    const at = saver.restore(options.from);
+    await checkpoints?.begin(options.from && at);
+    const start = performance.now() - at.seconds * 1000;
+    const elapsed = () => (performance.now() - start) / 1000;
+    const variables = detector.variables.map(({ variable }) => variable);
+    const clock = new StepClock();
+    let next = prefetch(batches, at.step, at.step < steps);
+    for (; at.epoch <= options.epochs; at.epoch++) {
+      const { epoch } = at;
       const epochStart = elapsed();
-      const sums: Record<string, number> = {};
-      let taken = 0;
-      while (taken < stepsPerEpoch) {
+      while (at.taken < stepsPerEpoch) {
         if (signal?.aborted) {
           status.stopReason = 'aborted';
           break;
         }
-        if (timeBudgetSeconds !== undefined && taken > 0 && elapsed() + validationSeconds >= timeBudgetSeconds) {
+        if (timeBudgetSeconds !== undefined && at.taken > 0 && elapsed() + at.validationSeconds >= timeBudgetSeconds) {
           status.stopReason = 'time';
           break;
         }
@@ -156,23 +168,25 @@ async function* epochs<D extends Dim>(
         const batch = await next;
         // The clock takes over only where it is well ahead of the steps: a run that is on time must not depend on it.
         const byTime = timeBudgetSeconds === undefined ? 0 : (elapsed() / timeBudgetSeconds - clockLead) / (1 - clockLead);
-        optimizer.learningRate = baseRate * schedule(Math.max(step / steps, byTime));
-        const gradients = gradientsOf(detector, batch, variables, random.fork(`step ${step}`));
+        optimizer.learningRate = baseRate * schedule(Math.max(at.step / steps, byTime));
+        const gradients = gradientsOf(detector, batch, variables, random.fork(`step ${at.step}`));
         try {
           // The engine works on the step while the next batch is cut and augmented here.
-          next = prefetch(batches, step + 1, step + 1 < steps);
+          next = prefetch(batches, at.step + 1, at.step + 1 < steps);
           const losses = await gradients.losses();
-          step += 1;
-          if (!Object.values(losses).every(Number.isFinite)) throw new TrainingDivergedError(step, epoch, losses);
+          if (!Object.values(losses).every(Number.isFinite)) {
+            throw new TrainingDivergedError(at.step + 1, epoch, losses, [...new Set(batch.ids)]);
+          }
           optimizer.applyGradients(gradients.byVariable);
           average?.update();
-          taken += 1;
-          for (const [name, value] of Object.entries(losses)) sums[name] = (sums[name] ?? 0) + value;
+          at.step += 1;
+          at.taken += 1;
+          for (const [name, value] of Object.entries(losses)) at.sums[name] = (at.sums[name] ?? 0) + value;
           clock.add((performance.now() - stepStart) / 1000);
-          const left = (steps - step) * clock.mean + (options.epochs - epoch + 1) * validationSeconds;
+          const left = (steps - at.step) * clock.mean + (options.epochs - epoch + 1) * at.validationSeconds;
           options.onStep?.({
             epoch,
-            step,
+            step: at.step,
             steps,
             losses,
             learningRate: optimizer.learningRate,
@@ -183,9 +197,12 @@ async function* epochs<D extends Dim>(
         } finally {
           gradients.dispose();
         }
+        at.seconds = elapsed();
+        await saver.withinEpoch(at);
         await turn(); // signals and timers get their turn between steps
       }
-      const losses = Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / taken]));
+      const { taken } = at;
+      const losses = Object.fromEntries(Object.entries(at.sums).map(([name, sum]) => [name, sum / taken]));
       const last = epoch === options.epochs || status.stopReason === 'time';
       const due = validate && (last || epoch % (options.validate?.every ?? 1) === 0);
       const report = await useAverage(async (): Promise<EpochReport | undefined> => {
@@ -193,42 +210,49 @@ async function* epochs<D extends Dim>(
         const validation = status.stopReason !== 'aborted' && due ? await unlessAborted(validate(signal), signal) : undefined;
         if (signal?.aborted && !validation) {
           status.stopReason = 'aborted';
-          if (checkpoints && checkpoints.entries.length === 0) {
-            const state = { epoch, step, score: null, metrics: {}, losses };
+          if (checkpoints && checkpoints.entries.length === 0 && taken > 0) {
+            const state = { epoch, step: at.step, score: null, metrics: {}, losses };
             await checkpoints.save({ weights: await detector.weights(), state });
           }
           return undefined;
         }
         const { score, metrics } = validation ?? { score: null, metrics: {} };
-        if (due) validationSeconds = elapsed() - validationStart;
-        const best = score !== null && score > bestScore;
+        if (due) at.validationSeconds = elapsed() - validationStart;
+        const best = score !== null && (at.bestScore === null || score > at.bestScore);
         if (best) {
-          bestScore = score;
-          bestEpoch = epoch;
+          at.bestScore = score;
+          at.bestEpoch = epoch;
         }
         const keep = checkpoints !== undefined && (due || last || !validate) && checkpoints.wants(score);
-        const state = { epoch, step, score, metrics, losses };
+        const state = { epoch, step: at.step, score, metrics, losses };
         const checkpoint = keep ? await checkpoints.save({ weights: await detector.weights(), state }) : undefined;
-        const stalledFor = bestEpoch > 0 ? epoch - bestEpoch : 0;
-        const seconds = elapsed() - epochStart;
         const done = {
           index: epoch,
-          step,
+          step: at.step,
           losses,
           metrics,
           score,
           learningRate: optimizer.learningRate,
-          seconds,
+          seconds: elapsed() - epochStart,
           best,
-          stalledFor,
+          stalledFor: at.bestEpoch > 0 ? epoch - at.bestEpoch : 0,
         };
         return checkpoint === undefined ? done : { ...done, checkpoint };
       });
-      if (!report) return;
+      at.seconds = elapsed();
+      if (!report) {
+        await saver.save(at);
+        return;
+      }
       if (last && status.stopReason === 'running') status.stopReason = 'finished';
       yield report;
+      // Only now, when the caller has put the report away: a killed run reports the epoch again rather than never.
+      at.taken = 0;
+      at.sums = {};
+      await saver.betweenEpochs({ ...at, epoch: epoch + 1 }, last);
       if (last) return;
     }
+    status.stopReason = 'finished'; // nothing was left to do
   } finally {
     if (status.stopReason === 'running') status.stopReason = 'left';
     optimizer.learningRate = baseRate;
@@ -247,70 +271,9 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefine
   }
 }
 
-interface StepGradients {
-  byVariable: Record<string, tf.Tensor>;
-  losses(): Promise<Record<string, number>>;
-  dispose(): void;
-}
-
-function gradientsOf<D extends Dim>(
-  detector: Detector<D>,
-  batch: PatchBatch<D>,
-  variables: tf.Variable[],
-  random: ReturnType<typeof rng>,
-): StepGradients {
-  let names: string[] = [];
-  let values: tf.Tensor | undefined;
-  const grads = tf.tidy(() => {
-    const { value, grads: byName } = tf.variableGrads(() => {
-      const { total, parts } = detector.loss(tensorsOf(batch), random);
-      names = ['total', ...Object.keys(parts)];
-      values = tf.keep(tf.stack([total, ...Object.values(parts)])); // one read for all of them
-      return total;
-    }, variables);
-    value.dispose();
-    return byName;
-  });
-  return {
-    byVariable: grads,
-    async losses() {
-      const numbers = await values!.data();
-      return Object.fromEntries(names.map((name, i) => [name, numbers[i]!]));
-    },
-    dispose() {
-      values?.dispose();
-      tf.dispose(grads);
-    },
-  };
-}
-
-function tensorsOf<D extends Dim>(batch: PatchBatch<D>): TrainBatch<D> {
-  const shape = [batch.batchSize, ...batch.patchSize];
-  return {
-    images: tf.tensor(batch.images, [...shape, batch.channels], 'float32'),
-    targets: batch.targets,
-    segmentation: tf.tensor(batch.segmentation, shape, 'int32'),
-  };
-}
-
 /** Starts the work on a batch; an error surfaces where the batch is awaited. */
 function prefetch<D extends Dim>(batches: BatchSource<D>, index: number, wanted = true): Promise<PatchBatch<D>> {
   const batch = wanted ? batches.batch(index) : new Promise<never>(() => {});
   batch.catch(() => {});
   return batch;
-}
-
-/** Mean seconds of the last 20 steps; the first step, which warms the engine up, counts only while it is alone. */
-class StepClock {
-  readonly #recent: number[] = [];
-  #count = 0;
-  add(seconds: number): void {
-    if (this.#count === 1) this.#recent.length = 0;
-    this.#count += 1;
-    this.#recent.push(seconds);
-    if (this.#recent.length > 20) this.#recent.shift();
-  }
-  get mean(): number {
-    return this.#recent.length === 0 ? 0 : this.#recent.reduce((a, b) => a + b, 0) / this.#recent.length;
-  }
 }
