@@ -17,7 +17,7 @@ import { listCheckpoints } from './train/checkpoint.js';
 import { type CheckpointKeeper, keepBest } from './train/keep-best.js';
 import { type MetricsRecord, metricsLog, readMetricsLog } from './train/metrics-log.js';
 import { runStates } from './train/run-state.js';
-import { type EpochReport, type StepEvent, type TrainRun, train } from './train/train.js';
+import { type BatchSource, type EpochReport, type StepEvent, type TrainRun, train } from './train/train.js';
 
 /** A configuration whose parts were made and checked, ready to train or to evaluate. */
 export interface Experiment<D extends Dim = Dim> {
@@ -116,15 +116,30 @@ export async function runTraining<D extends Dim>(experiment: Experiment<D>, opti
   if (options.overwrite && options.resume) {
     throw new InputError('invalid-option', 'runTraining: a run can be replaced or go on, not both');
   }
-  const lock = await lockFolder(options.out);
+  const { config, detector } = experiment;
+  const { training } = config;
+  const { augmentation, margin } = createAugmentation(detector.dim, training.augment, detector.patchSize);
+  const batches = patches<D>(experiment.part('train'), {
+    patchSize: detector.patchSize,
+    batchSize: training.batchSize,
+    foreground: training.foreground,
+    seed: training.seed,
+    ...(augmentation && { augment: augmentation, margin }),
+  });
+  const validation = experiment.part('validation');
+  const lock = await lockFolder(options.out); // all that can be refused was; from here on there is a folder
   try {
-    return await trainInto(experiment, options);
+    return await trainInto(experiment, { batches, validation }, options);
   } finally {
     await lock.release();
   }
 }
 
-async function trainInto<D extends Dim>(experiment: Experiment<D>, options: RunOptions): Promise<RunResult> {
+async function trainInto<D extends Dim>(
+  experiment: Experiment<D>,
+  { batches, validation }: { batches: BatchSource<D>; validation: Dataset<D> },
+  options: RunOptions,
+): Promise<RunResult> {
   const { out, overwrite = false, resume = false, saveEverySeconds, signal, onStep, onEpoch, onNote } = options;
   const { config, detector } = experiment;
   const { training, prediction } = config;
@@ -138,14 +153,6 @@ async function trainInto<D extends Dim>(experiment: Experiment<D>, options: RunO
     ...(onNote && { onDamaged: onNote }),
   });
   const before = await states.load();
-  const { augmentation, margin } = createAugmentation(detector.dim, training.augment, detector.patchSize);
-  const batches = patches<D>(experiment.part('train'), {
-    patchSize: detector.patchSize,
-    batchSize: training.batchSize,
-    foreground: training.foreground,
-    seed: training.seed,
-    ...(augmentation && { augment: augmentation, margin }),
-  });
   const optimizer = createOptimizer(training);
   // What was killed before its first state starts anew.
   const checkpoints = keepBest(training.keep, { dir: out, config, overwrite: !before });
@@ -161,7 +168,7 @@ async function trainInto<D extends Dim>(experiment: Experiment<D>, options: RunO
     ...(before && { from: before }),
     ...(saveEverySeconds !== undefined && { saveEverySeconds }),
     validate: {
-      on: experiment.part('validation'),
+      on: validation,
       iouThresholds: training.iouThresholds,
       every: training.validateEvery,
       predict: predictorOptions(prediction, { views: false }),

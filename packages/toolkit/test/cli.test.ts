@@ -92,7 +92,7 @@ test('trains, evaluates and predicts; every file is there and whole', async () =
   expect((await listCheckpoints(run)).length).toBeGreaterThan(0);
 
   const longer = await mdt('train', run, '--resume', '--epochs', '3', '--json');
-  expect(longer.code).toBe(0);
+  expect(longer).toMatchObject({ code: 0 });
   const resumed = longer.out
     .trim()
     .split('\n')

@@ -61,7 +61,7 @@ const kept = 2;
 /** Stores states as `DIR/resume/step-…`, each a folder that appears whole or not at all. */
 export function runStates(dir: string, { config = null, discard = false, onDamaged }: RunStatesOptions = {}): StateKeeper {
   const folder = join(dir, 'resume');
-  const text = new TextDecoder().decode(encodeJson(config));
+  const given: unknown = JSON.parse(JSON.stringify(config)); // as it will be read
 
   /** Names of states, newest first. */
   async function names(): Promise<string[]> {
@@ -76,9 +76,9 @@ export function runStates(dir: string, { config = null, discard = false, onDamag
   async function read(name: string): Promise<TrainingState> {
     const path = join(folder, name);
     const files = await readManifestFolder(path, format);
-    if (new TextDecoder().decode(files.bytes('config.json')) !== text) {
-      const differing = differences(files.json('config.json'), config).join(', ');
-      throw new InputError('invalid-option', `'${dir}' was trained with another configuration: ${differing}`);
+    const differing = differences(files.json('config.json'), given);
+    if (differing.length > 0) {
+      throw new InputError('invalid-option', `'${dir}' was trained with another configuration: ${differing.join(', ')}`);
     }
     const progress = checkProgress(path, files.json('progress.json'));
     const state = { progress, weights: files.tensors('weights.safetensors'), optimizer: files.tensors('optimizer.safetensors') };

@@ -210,7 +210,7 @@ async function* epochs<D extends Dim>(
         const validation = status.stopReason !== 'aborted' && due ? await unlessAborted(validate(signal), signal) : undefined;
         if (signal?.aborted && !validation) {
           status.stopReason = 'aborted';
-          if (checkpoints && checkpoints.entries.length === 0 && taken > 0) {
+          if (checkpoints && checkpoints.entries.length === 0) {
             const state = { epoch, step: at.step, score: null, metrics: {}, losses };
             await checkpoints.save({ weights: await detector.weights(), state });
           }
