@@ -23,6 +23,16 @@ export function missingTools() {
   return tools.filter(({ commands }) => !commands.some(answers)).map(({ name }) => name);
 }
 
+/** node-gyp as a dependency, as the package manager brings it to install scripts, or as npm has it beside Node. */
+function findNodeGyp() {
+  const besideNode = join(dirname(dirname(process.execPath)), 'lib/node_modules/npm/node_modules/node-gyp/bin/node-gyp.js');
+  try {
+    return createRequire(import.meta.url).resolve('node-gyp/bin/node-gyp.js');
+  } catch {
+    return [process.env.npm_config_node_gyp, besideNode].find((path) => path && existsSync(path));
+  }
+}
+
 /**
  * Compiles the addon; what is up to date is not compiled again.
  *
@@ -37,8 +47,8 @@ export function buildNative({ verbose = false, headersPrefix } = {}) {
       `native-ops: cannot compile the addon without ${missing.join(' and ')}; on Debian: apt-get install g++ make python3`,
     );
   }
-  const require = createRequire(import.meta.url);
-  const nodeGyp = join(dirname(require.resolve('node-gyp/package.json')), 'bin', 'node-gyp.js');
+  const nodeGyp = findNodeGyp();
+  if (!nodeGyp) throw new Error('native-ops: cannot compile the addon without node-gyp; npm install node-gyp');
   const nodedir = nodeHeaders(join(root, 'node_modules', '.cache', 'node-headers'), headersPrefix);
   const args = [nodeGyp, 'configure', 'build', '--release', `--nodedir=${nodedir}`, `--jobs=${availableParallelism()}`];
   const { status, stdout, stderr } = spawnSync(process.execPath, args, {

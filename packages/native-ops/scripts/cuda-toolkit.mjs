@@ -23,11 +23,11 @@ export function cudaArchs(wanted = process.env.MDT_CUDA_ARCHS) {
 /** nvcc's way to say so. */
 export const gencode = (archs) => archs.map((arch) => `-gencode=arch=compute_${arch.split('_')[1]},code=${arch}`);
 
-/** The command that answers as nvcc, or undefined: `CUDACXX`, `CUDA_HOME`, `CUDA_PATH`, the path, /usr/local/cuda. */
+/** The command that answers as nvcc, or undefined: `CUDACXX` alone if it is set, else CUDA_HOME, the path, /usr/local/cuda. */
 export function findNvcc() {
   const { CUDACXX, CUDA_HOME, CUDA_PATH } = process.env;
   const homes = [CUDA_HOME, CUDA_PATH].filter(Boolean).map((home) => join(home, 'bin', 'nvcc'));
-  const commands = [CUDACXX, ...homes, 'nvcc', '/usr/local/cuda/bin/nvcc'].filter(Boolean);
+  const commands = CUDACXX ? [CUDACXX] : [...homes, 'nvcc', '/usr/local/cuda/bin/nvcc'];
   return commands.find(
     (command) =>
       (!command.includes('/') || existsSync(command)) && spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0,
