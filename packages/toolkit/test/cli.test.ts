@@ -5,7 +5,7 @@ import { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { runCli } from '../src/cli/run-cli.js';
-import { encodeNpy } from '../src/data/npy.js';
+import { encodeNpy } from '../src/data/formats/npy.js';
 import { listCheckpoints } from '../src/train/checkpoint.js';
 import { loadDetectors } from '../src/train/load-detectors.js';
 import { smallConfig, smallToy, temporaryFolder } from './support.js';

@@ -194,7 +194,7 @@ test('unknown fields and values are refused, with the file and the field', async
 });
 
 test('a volume to predict on is refused where it is no image', async () => {
-  await expect(loadVolume(join(root, 'x.png'))).rejects.toMatchObject({ code: 'unsupported-format' });
+  await expect(loadVolume(import.meta.filename)).rejects.toMatchObject({ code: 'unsupported-format' });
   await expect(loadVolume(join(root, 'x.npy'))).rejects.toMatchObject({ code: 'missing-file' });
   const path = await folder();
   await expect(loadVolume(join(path, 'a.npy'), { dim: 3 })).rejects.toMatchObject({ code: 'shape-mismatch' });

@@ -214,7 +214,7 @@ async function loadCase<D extends Dim>(shared: Shared<D>, entry: CaseEntry, dim:
   return {
     id: entry.id,
     image,
-    labelMap: { ...labelMap, spacing: image.spacing, origin: image.origin },
+    labelMap: { ...image, data: labelMap.data, channels: 1 },
     objectLabels,
     objects: { dim, boxes: objects.boxes, labels: objects.labels },
   };

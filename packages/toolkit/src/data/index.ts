@@ -6,13 +6,34 @@ export {
   parseDatasetJson,
   type SplitName,
 } from './dataset-json.js';
-export { decodeNifti, type NiftiHeader } from './nifti.js';
+export { type DicomSeriesOptions, decodeDicomSeries } from './formats/dicom/dicom-series.js';
+export { imageEndings, type ReadOptions } from './formats/image-file.js';
+export type { DecodedImage, ImageHeader, StoredType } from './formats/image-header.js';
+export { decodeJpeg } from './formats/jpeg.js';
+export { decodeMetaImage, type MetaImageHeader } from './formats/meta-image.js';
+export { decodeNifti, type NiftiHeader } from './formats/nifti.js';
+export { decodeNpy, encodeNpy, type NpyHeader } from './formats/npy.js';
+export { decodeNpz, listNpz } from './formats/npz.js';
+export { decodeNrrd, type NrrdHeader } from './formats/nrrd.js';
+export { decodePng } from './formats/png.js';
+export { decodeTiff } from './formats/tiff.js';
+export { encodeNifti, type NiftiWriteOptions } from './formats/write-nifti.js';
+export { encodeNrrd, type NrrdWriteOptions } from './formats/write-nrrd.js';
 export { type Normalisation, normalise } from './normalise.js';
-export { decodeNpy, encodeNpy, type NpyHeader } from './npy.js';
 export { type PatchBatch, type PatchOptions, type PatchSampler, patches } from './patches.js';
 export { convertSource, type SourceName } from './sources/index.js';
-export { decodeTiff, type TiffImage } from './tiff.js';
 export { generateToy, type ToyOptions, type ToyTask, toyCase } from './toy.js';
-export { describeVolume, type LoadVolumeOptions, loadLabelMap, loadVolume, type VolumeInfo } from './volume-file.js';
+export {
+  describeVolume,
+  type LoadVolumeOptions,
+  loadLabelMap,
+  loadVolume,
+  type ReadVolumeOptions,
+  readVolume,
+  rescaled,
+  type StoredVolume,
+  type VolumeInfo,
+  writeVolume,
+} from './volume-file.js';
 export { copyWindow, partOf } from './window.js';
 export { type NewCase, type NewDataset, type WriteDatasetOptions, writeDataset } from './write-dataset.js';

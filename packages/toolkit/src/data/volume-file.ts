@@ -1,9 +1,14 @@
-import { open, readFile } from 'node:fs/promises';
 import { type Dim, InputError, type Volume, type VoxelArray, volume } from '@mdt/core';
-import { decodeNifti, gunzipHead, gzipStartBytes, isGzip, niftiHeaderLimit, parseNiftiHeader } from './nifti.js';
+import { writeFileAtomic } from '../files.js';
+import { determinant } from './formats/geometry.js';
+import { decodeImage, describeImage, type ReadOptions } from './formats/image-file.js';
+import type { Geometry, ImageHeader } from './formats/image-header.js';
+import { encodeNpy } from './formats/npy.js';
+import { encodeNifti } from './formats/write-nifti.js';
+import { encodeNrrd } from './formats/write-nrrd.js';
 import { type Normalisation, normalise } from './normalise.js';
-import { decodeNpy, npyHeaderLimit, parseNpyHeader } from './npy.js';
-import { decodeTiff } from './tiff.js';
+
+export { readInput } from './formats/input-file.js';
 
 /** Size and place of an image file, in array order. */
 export interface VolumeInfo<D extends Dim = Dim> {
@@ -14,141 +19,121 @@ export interface VolumeInfo<D extends Dim = Dim> {
   spacing?: number[];
   /** Millimetres of the first voxel, where the format stores it. */
   origin?: number[];
+  /** See `Placement` of `@mdt/core`; where the format stores it. */
+  direction?: number[];
 }
 
-interface RawVolume {
-  /** `[...size]` or `[...size, channels]`. */
-  shape: number[];
-  data: VoxelArray;
-  spacing?: number[];
-  origin?: number[];
-  slope: number;
-  intercept: number;
-}
-
-const formats = ['.npy', '.nii', '.nii.gz', '.tif', '.tiff'];
-
-function formatOf(path: string): string {
-  const lower = path.toLowerCase();
-  const format = formats.find((ending) => lower.endsWith(ending));
-  if (!format) throw new InputError('unsupported-format', `${path}: expected a file that ends in ${formats.join(', ')}`);
-  return format;
-}
-
-function missing(path: string, cause: unknown): InputError {
-  const { code, message } = cause as NodeJS.ErrnoException;
-  return code === 'ENOENT'
-    ? new InputError('missing-file', `${path}: no such file`, { cause: cause as Error })
-    : new InputError('unreadable-file', `${path}: cannot be read (${message})`, { cause: cause as Error });
-}
-
-/** Reads a file; a missing or unreadable one is an InputError that names it. */
-export async function readInput(path: string): Promise<Buffer> {
-  try {
-    return await readFile(path);
-  } catch (cause) {
-    throw missing(path, cause);
-  }
+/** A volume as its file stores it. Grey value = stored · slope + intercept. */
+export interface StoredVolume<D extends Dim = Dim> extends Volume<D> {
+  readonly slope: number;
+  readonly intercept: number;
 }
 
 /**
- * Reads only the header of a `.npy`, `.nii` or `.nii.gz` file and checks it against the length of the file.
+ * Reads only the header of an image where its format allows that, and checks it against the length of the file.
  *
  * @throws InputError `missing-file`, `unreadable-file`, `unsupported-format`
  */
-export async function describeVolume(path: string, dim?: Dim): Promise<VolumeInfo> {
-  const format = formatOf(path);
-  if (format.startsWith('.tif')) return interpret(path, await readRaw(path), dim);
-  const { head, length } = await readHead(path, Math.max(npyHeaderLimit, gzipStartBytes));
-  if (format === '.npy') return interpret(path, parseNpyHeader(head, length, path), dim);
-  const packed = isGzip(head);
-  const start = packed ? gunzipHead(head.subarray(0, gzipStartBytes), path) : head;
-  const header = parseNiftiHeader(start.subarray(0, niftiHeaderLimit), path);
-  if (!packed && header.offset + header.bytes !== length) {
-    throw new InputError(
-      'unreadable-file',
-      `${path}: size ${header.shape.join('x')} needs ${header.offset + header.bytes} bytes, but ${length} are there`,
-    );
-  }
-  return interpret(path, header, dim);
+export async function describeVolume(path: string, dim?: Dim, options?: ReadOptions): Promise<VolumeInfo> {
+  return interpret(path, await describeImage(path, options), dim);
 }
 
-async function readHead(path: string, limit: number): Promise<{ head: Buffer; length: number }> {
-  let file: Awaited<ReturnType<typeof open>> | undefined;
-  try {
-    file = await open(path);
-    const { size } = await file.stat();
-    const head = Buffer.alloc(Math.min(limit, size));
-    const { bytesRead } = await file.read(head, 0, head.length, 0);
-    return { head: head.subarray(0, bytesRead), length: size };
-  } catch (cause) {
-    throw missing(path, cause);
-  } finally {
-    await file?.close();
-  }
-}
-
-async function readRaw(path: string): Promise<RawVolume> {
-  const format = formatOf(path);
-  const file = await readInput(path);
-  if (format === '.npy') return { ...decodeNpy(file, path), slope: 1, intercept: 0 };
-  if (format.startsWith('.tif')) return { ...decodeTiff(file, path), slope: 1, intercept: 0 };
-  const { header, data } = decodeNifti(file, path);
-  return { ...header, data };
-}
-
-/** Tells spatial axes from channels. Without `dim`, two axes (or one slice of NIfTI) are an image, three and four a volume. */
-function interpret(path: string, raw: { shape: number[]; spacing?: number[]; origin?: number[] }, dim?: Dim): VolumeInfo {
-  let { shape, spacing, origin } = raw;
-  const oneSlice = spacing !== undefined && shape[0] === 1;
+/** Tells spatial axes from channels. Without `dim`, two axes or one slice are an image, three and four a volume. */
+function interpret(path: string, { size, channels, geometry }: ImageHeader, dim?: Dim): VolumeInfo {
+  let axes = size;
+  let place = geometry;
+  const oneSlice = geometry !== undefined && size.length === 3 && size[0] === 1;
   if (oneSlice && dim !== 3) {
-    shape = shape.slice(1);
-    spacing = spacing?.slice(1);
-    origin = origin?.slice(1);
+    axes = size.slice(1);
+    place = inPlane(geometry);
   }
-  const axes = dim ?? (shape.length === 2 || (oneSlice && shape.length === 3) ? 2 : 3);
-  if (shape.length !== axes && shape.length !== axes + 1) {
+  const rank = dim ?? (axes.length === 2 ? 2 : 3);
+  const extra = axes.length - rank;
+  if (extra < 0 || extra > 1 || (extra === 1 && (channels > 1 || geometry !== undefined))) {
     throw new InputError(
       'shape-mismatch',
-      `${path}: shape ${shape.join('x')}, expected ${axes} spatial axes, and then at most one of channels`,
+      `${path}: shape ${[...axes, ...(channels > 1 ? [channels] : [])].join('x')}, expected ${rank} spatial axes, and then at most one of channels`,
     );
   }
-  const size = shape.slice(0, axes);
-  const channels = shape[axes] ?? 1;
-  if (size.some((n) => n < 1) || channels < 1) {
-    throw new InputError('invalid-data', `${path}: shape ${shape.join('x')} holds no voxels`);
+  const spatial = axes.slice(0, rank);
+  const values = extra === 1 ? axes[rank]! : channels;
+  if (spatial.some((n) => n < 1) || values < 1) {
+    throw new InputError('invalid-data', `${path}: shape ${axes.join('x')} holds no voxels`);
   }
-  return { dim: axes, size, channels, ...(spacing && { spacing }), ...(origin && { origin }) };
+  return { dim: rank, size: spatial, channels: values, ...place };
 }
 
-export interface LoadVolumeOptions<D extends Dim> {
+/** The place of a slice in its own plane; turned ones keep their spacing alone. */
+function inPlane({ spacing, origin, direction }: Geometry): Geometry {
+  const flat = direction && [4, 5, 7, 8].map((i) => direction[i]!);
+  const lies = !flat || Math.abs(Math.abs(determinant(flat, 2)) - 1) < 1e-6;
+  if (!lies) return { spacing: spacing.slice(1) };
+  return { spacing: spacing.slice(1), ...(origin && { origin: origin.slice(1) }), ...(flat && { direction: flat }) };
+}
+
+export interface ReadVolumeOptions<D extends Dim = Dim> extends ReadOptions {
   /** Expected number of spatial axes. Default: what the file's shape says. */
   dim?: D;
   /** Millimetres per voxel, array order; overrides the file's. */
   spacing?: ArrayLike<number>;
+  /** Of several values per voxel, such as a series in time, the one to keep. Default: all, as channels. */
+  frame?: number;
+}
+
+/**
+ * Reads an image without loss: values as stored, in the file's type (64-bit integers as doubles, half precision as floats).
+ * `path` is a file (NIfTI, NRRD, MetaImage, `.npy`, `.npz`, TIFF, PNG, JPEG, DICOM), or a folder of a DICOM series or of slices.
+ *
+ * @throws InputError `missing-file`, `unreadable-file`, `unsupported-format`, `shape-mismatch`, `invalid-option`
+ */
+export async function readVolume<D extends Dim = Dim>(
+  path: string,
+  options: ReadVolumeOptions<D> = {},
+): Promise<StoredVolume<D>> {
+  const { header, data } = await decodeImage(path, options);
+  const info = interpret(path, header, options.dim) as VolumeInfo<D>;
+  const { slope, intercept } = header;
+  const stored = volume({ ...info, data, ...(options.spacing && { spacing: options.spacing }) });
+  return { ...(options.frame === undefined ? stored : oneChannel(stored, options.frame, path)), slope, intercept };
+}
+
+function oneChannel<D extends Dim>(image: Volume<D>, frame: number, path: string): Volume<D> {
+  const { channels, data } = image;
+  if (!(Number.isInteger(frame) && frame >= 0 && frame < channels)) {
+    throw new InputError('invalid-option', `${path}: frame ${frame}, expected 0 to ${channels - 1}`);
+  }
+  const kept = new (data.constructor as new (n: number) => VoxelArray)(data.length / channels);
+  for (let i = 0; i < kept.length; i++) kept[i] = data[i * channels + frame]!;
+  return { ...image, data: kept, channels: 1 };
+}
+
+/** Grey values of a stored volume: itself where it has no scale, else floats, or doubles where those are too coarse. */
+export function rescaled<D extends Dim>({ slope, intercept, ...stored }: StoredVolume<D>): Volume<D> {
+  if (slope === 1 && intercept === 0) return stored;
+  const values = Float64Array.from(stored.data, (value) => value * slope + intercept);
+  const floats = Float32Array.from(values);
+  return { ...stored, data: values.every((value, i) => value === floats[i]) ? floats : values };
+}
+
+export interface LoadVolumeOptions<D extends Dim> extends ReadVolumeOptions<D> {
   /** How intensities are mapped. Default: as they are. */
   normalise?: Normalisation;
 }
 
 /**
- * Loads an image to predict on: `.npy` (`[z, y, x]`, `[y, x]`, channels last if any), `.nii`, `.nii.gz`, or grey `.tif`.
+ * Loads an image to train or predict on: `readVolume`, with the file's scale applied, as floats.
  *
- * @throws InputError `missing-file`, `unreadable-file`, `unsupported-format`, `shape-mismatch`
+ * @throws InputError as `readVolume`, and `invalid-data` for values that are not finite
  */
 export async function loadVolume<D extends Dim = Dim>(
   path: string,
-  { dim, spacing, normalise: normalisation = { method: 'none' } }: LoadVolumeOptions<D> = {},
+  { normalise: normalisation = { method: 'none' }, ...options }: LoadVolumeOptions<D> = {},
 ): Promise<Volume<D, Float32Array>> {
-  const raw = await readRaw(path);
-  const info = interpret(path, raw, dim) as VolumeInfo<D>;
-  const data = Float32Array.from(raw.data);
-  if (raw.slope !== 1 || raw.intercept !== 0) {
-    for (let i = 0; i < data.length; i++) data[i] = data[i]! * raw.slope + raw.intercept;
-  }
-  const loaded = volume({ ...info, data, ...(spacing && { spacing }) });
-  const finite = data.every(Number.isFinite);
-  if (!finite) throw new InputError('invalid-data', `${path}: holds values that are not finite numbers`);
-  return normalise(loaded, normalisation);
+  const { slope, intercept, ...stored } = await readVolume(path, options);
+  const data = Float32Array.from(stored.data);
+  if (slope !== 1 || intercept !== 0) for (let i = 0; i < data.length; i++) data[i] = data[i]! * slope + intercept;
+  if (!data.every(Number.isFinite)) throw new InputError('invalid-data', `${path}: holds values that are not finite numbers`);
+  return normalise({ ...stored, data } as Volume<D, Float32Array>, normalisation);
 }
 
 /**
@@ -156,27 +141,49 @@ export async function loadVolume<D extends Dim = Dim>(
  *
  * @throws InputError `invalid-data` for anything else
  */
-export async function loadLabelMap<D extends Dim = Dim>(path: string, dim?: D): Promise<Volume<D, Int32Array>> {
-  const raw = await readRaw(path);
-  const info = interpret(path, raw, dim) as VolumeInfo<D>;
-  if (info.channels !== 1)
-    throw new InputError('shape-mismatch', `${path}: ${info.channels} channels, expected a label map of one`);
-  if (raw.slope !== 1 || raw.intercept !== 0) {
-    throw new InputError(
-      'invalid-data',
-      `${path}: a label map with a scale (${raw.slope}, ${raw.intercept}), expected plain ids`,
-    );
+export async function loadLabelMap<D extends Dim = Dim>(
+  path: string,
+  dim?: D,
+  options: ReadOptions = {},
+): Promise<Volume<D, Int32Array>> {
+  const { slope, intercept, ...stored } = await readVolume(path, { ...options, ...(dim && { dim }) });
+  if (stored.channels !== 1) {
+    throw new InputError('shape-mismatch', `${path}: ${stored.channels} channels, expected a label map of one`);
   }
-  const data = new Int32Array(raw.data.length);
+  if (slope !== 1 || intercept !== 0) {
+    throw new InputError('invalid-data', `${path}: a label map with a scale (${slope}, ${intercept}), expected plain ids`);
+  }
+  const data = new Int32Array(stored.data.length);
   for (let i = 0; i < data.length; i++) {
-    const id = raw.data[i]!;
+    const id = stored.data[i]!;
     if (!(Number.isInteger(id) && id >= 0 && id <= maxObjectId)) {
       throw new InputError('invalid-data', `${path}: value ${id}, expected object ids from 0 to ${maxObjectId}`);
     }
     data[i] = id;
   }
-  return volume({ ...info, data });
+  return { ...stored, data } as Volume<D, Int32Array>;
 }
 
 /** Tables by object id are kept for every case, so ids may not be arbitrarily large. */
 export const maxObjectId = 1_000_000;
+
+/** Endings of the files that `writeVolume` writes. */
+const writers: Readonly<Record<string, (image: Volume) => Uint8Array>> = {
+  '.nii.gz': (image) => encodeNifti(image, { gzip: true }),
+  '.nii': (image) => encodeNifti(image),
+  '.nrrd': (image) => encodeNrrd(image),
+  '.npy': (image) => encodeNpy(image.data, [...image.size, ...(image.channels > 1 ? [image.channels] : [])]),
+};
+
+/**
+ * Writes a volume without loss, in one step, in the format that the name ends in: `.nii`, `.nii.gz`, `.nrrd`, `.npy` (which
+ * keeps no place).
+ *
+ * @throws InputError `unsupported-format`
+ */
+export async function writeVolume(path: string, image: Volume): Promise<void> {
+  const ending = Object.keys(writers).find((known) => path.toLowerCase().endsWith(known));
+  if (!ending)
+    throw new InputError('unsupported-format', `${path}: expected a name that ends in ${Object.keys(writers).join(', ')}`);
+  await writeFileAtomic(path, writers[ending]!(image));
+}

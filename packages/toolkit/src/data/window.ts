@@ -1,4 +1,4 @@
-import { type Dim, perAxis, product, type Volume, type VoxelArray } from '@mdt/core';
+import { type Dim, perAxis, pointsToPhysical, product, type Volume, type VoxelArray } from '@mdt/core';
 
 /**
  * Copies a window of an array `[...size, channels]`; what lies outside the array is `fill`.
@@ -39,7 +39,7 @@ export function partOf<D extends Dim, A extends VoxelArray>(
   whole: Volume<D, A>,
   ranges: readonly (readonly [from: number, to: number])[],
 ): Volume<D, A> {
-  const { dim, spacing, origin } = whole;
+  const { dim } = whole;
   const start = ranges.map(([from]) => from);
   const size = ranges.map(([from, to]) => to - from);
   ranges.forEach(([from, to], d) => {
@@ -50,9 +50,6 @@ export function partOf<D extends Dim, A extends VoxelArray>(
     ...whole,
     data: copyWindow(whole, { start, size }),
     size: perAxis(dim, size),
-    origin: perAxis(
-      dim,
-      start.map((from, d) => origin[d]! + from * spacing[d]!),
-    ),
+    origin: perAxis(dim, pointsToPhysical(start, whole)),
   };
 }

@@ -2,7 +2,7 @@ import { chmod, mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/prom
 import { basename, dirname, join } from 'node:path';
 import { type Dim, InputError, type Volume } from '@mdt/core';
 import { type CaseEntry, checkDatasetJson, type DatasetJson, type SplitName } from './dataset-json.js';
-import { encodeNpy } from './npy.js';
+import { encodeNpy } from './formats/npy.js';
 
 /** A case in memory, to be written. */
 export interface NewCase<D extends Dim = Dim> {

@@ -1,7 +1,7 @@
 import { InputError } from '@mdt/core';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { decodeNpy, encodeNpy } from './index.js';
+import { decodeNpy, encodeNpy } from '../index.js';
 
 /** A `.npy` file as NumPy lays it out, with any dictionary and any bytes after it. */
 function npy(dictionary: string, data: Uint8Array, version = 1): Uint8Array {
@@ -59,10 +59,20 @@ test('reads format 2 and 64-bit integers', () => {
   expect(decodeNpy(npy(header('<i8', '(2,)'), ids, 2)).data).toEqual(Float64Array.of(7, -1));
 });
 
+test('reads big-endian, half-precision and Fortran-ordered arrays', () => {
+  expect(decodeNpy(npy(header('>i2', '(2,)'), Uint8Array.of(1, 0, 0, 2))).data).toEqual(Int16Array.of(256, 2));
+  const halves = new Uint8Array(Uint16Array.of(0x3c00, 0xc000, 0x0001, 0x7bff).buffer); // 1, -2, the least and the greatest
+  expect(decodeNpy(npy(header('<f2', '(4,)'), halves)).data).toEqual(Float32Array.of(1, -2, 2 ** -24, 65504));
+  const columns = npy(header('|u1', '(2, 3)', 'True'), Uint8Array.of(1, 4, 2, 5, 3, 6));
+  expect(decodeNpy(columns)).toEqual({ shape: [2, 3], data: Uint8Array.of(1, 2, 3, 4, 5, 6) });
+});
+
 test('refuses a header that claims 2^40 voxels before anything of that size is made', () => {
   const error = refusal(npy(header('<f4', '(1048576, 1048576)'), new Uint8Array(16)));
   expect(error.code).toBe('unreadable-file');
-  expect(error.message).toContain('a.npy: shape 1048576x1048576 of f4 needs 4398046511104 bytes, but 16 follow');
+  expect(error.message).toContain(
+    'a.npy: size 1048576x1048576 of 1 values needs 4398046511104 bytes, more than an array can hold',
+  );
 });
 
 test('refuses a file that is cut short or too long', () => {
@@ -75,8 +85,7 @@ test('refuses a file that is cut short or too long', () => {
 test('refuses what is no plain array of numbers, by name', () => {
   expect(refusal(Buffer.from('not an array at all')).message).toContain('not a .npy file');
   expect(refusal(npy(header('|O', '(1,)'), new Uint8Array(8))).code).toBe('unsupported-format');
-  expect(refusal(npy(header('>f4', '(1,)'), new Uint8Array(4))).message).toContain("'>f4', expected little-endian");
-  expect(refusal(npy(header('<f4', '(1,)', 'True'), new Uint8Array(4))).message).toContain('ascontiguousarray');
+  expect(refusal(npy(header('<c8', '(1,)'), new Uint8Array(8))).message).toContain("values of type 'c8'");
   expect(refusal(npy(header('<i8', '(1,)'), new Uint8Array(BigInt64Array.of(2n ** 60n).buffer))).code).toBe('invalid-data');
 });
 

@@ -1,8 +1,8 @@
 import { gzipSync } from 'node:zlib';
-import { InputError } from '@mdt/core';
+import { InputError, volume } from '@mdt/core';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { decodeNifti } from './index.js';
+import { decodeNifti, encodeNifti } from '../index.js';
 
 interface Fields {
   /** x, y, z, channels: the order of the format. */
@@ -58,14 +58,14 @@ function refusal(file: Uint8Array): InputError {
 
 test('the last axis of the array is x, which runs fastest in the file', () => {
   const { header, data } = decodeNifti(nifti({ sizes: [3, 2, 1], pixdim: [0.5, 0.6, 2] }, int16(1, 2, 3, 4, 5, 6)));
-  expect(header.shape).toEqual([1, 2, 3]);
-  expect(header.spacing.map((s) => Number(s.toFixed(3)))).toEqual([2, 0.6, 0.5]);
+  expect(header.size).toEqual([1, 2, 3]);
+  expect(header.geometry!.spacing.map((s) => Number(s.toFixed(3)))).toEqual([2, 0.6, 0.5]);
   expect(data).toEqual(Int16Array.of(1, 2, 3, 4, 5, 6));
 });
 
 test('channels, which the file stores one after the other, come last', () => {
   const { header, data } = decodeNifti(nifti({ sizes: [2, 1, 1, 2] }, int16(1, 2, 10, 20)));
-  expect(header.shape).toEqual([1, 1, 2, 2]);
+  expect(header).toMatchObject({ size: [1, 1, 2], channels: 2 });
   expect(data).toEqual(Int16Array.of(1, 10, 2, 20));
 });
 
@@ -79,29 +79,62 @@ test('reads big-endian files, packed files, scale and origin', () => {
   const file = nifti({ sizes: [2, 1, 1], slope: [2, 1], rows, bigEndian: true }, swapped);
   const { header, data } = decodeNifti(gzipSync(file));
   expect(data).toEqual(Int16Array.of(1, 256));
-  expect([header.slope, header.intercept, header.origin]).toEqual([2, 1, [7, 6, -5]]);
+  expect([header.slope, header.intercept]).toEqual([2, 1]);
+  // NIfTI's x runs to the right and y to the front, ours to the left and to the back.
+  expect(header.geometry).toEqual({ spacing: [1, 1, 1], origin: [7, -6, 5], direction: [1, 0, 0, 0, -1, 0, 0, 0, -1] });
 });
 
-test('the origin of a turned image is left at zero', () => {
+test('an image whose x axis runs to the left keeps its direction', () => {
   const rows = [
-    [-1, 0, 0, 5],
-    [0, 1, 0, 6],
-    [0, 0, 1, 7],
+    [-2, 0, 0, 5],
+    [0, -1, 0, 6],
+    [0, 0, 3, 7],
   ];
-  expect(decodeNifti(nifti({ sizes: [1, 1, 1], rows }, int16(0))).header.origin).toEqual([0, 0, 0]);
+  const { geometry } = decodeNifti(nifti({ sizes: [1, 1, 1], rows }, int16(0))).header;
+  expect(geometry).toEqual({ spacing: [3, 1, 2], origin: [7, -6, -5], direction: [1, 0, 0, 0, 1, 0, 0, 0, 1] });
+});
+
+test('lengths in metres or micrometres become millimetres', () => {
+  const file = nifti({ sizes: [1, 1, 1], pixdim: [250, 250, 500] }, int16(0));
+  file[123] = 3;
+  expect(decodeNifti(file).header.geometry!.spacing).toEqual([0.5, 0.25, 0.25]);
+});
+
+test('what encodeNifti writes is read back, in place, whatever type, direction and number of channels', () => {
+  const turn = [0.8, 0, 0.6, 0, 1, 0, -0.6, 0, 0.8];
+  const place = { spacing: [2, 1.5, 0.75], origin: [10, -20, 30] };
+  for (const data of [Int8Array.of(-1, 2), Uint16Array.of(65535, 1), Int32Array.of(-70000, 5), Float64Array.of(0.1, 1e300)]) {
+    for (const gzip of [false, true]) {
+      const image = volume({ dim: 3, data, size: [1, 1, 1], channels: 2, ...place, direction: turn });
+      const back = decodeNifti(encodeNifti(image, { gzip, slope: 2, intercept: -1 }));
+      expect(back.data).toEqual(data);
+      expect(back.header).toMatchObject({ size: [1, 1, 1], channels: 2, slope: 2, intercept: -1 });
+      const { spacing, origin, direction } = back.header.geometry!;
+      [...place.spacing, ...place.origin, ...turn].forEach((value, i) => {
+        expect([...spacing, ...origin!, ...direction!][i]).toBeCloseTo(value, 5);
+      });
+    }
+  }
+  const long = volume({ dim: 2, data: new Uint8Array(40_000), size: [1, 40_000] });
+  expect(decodeNifti(encodeNifti(long)).header).toMatchObject({ size: [1, 1, 40_000] }); // NIfTI-2
+  expect(() => encodeNifti(long, { slope: 0 })).toThrow(/slope not 0/);
 });
 
 test('refuses a header that claims more than is there, packed or not, before anything of that size is made', () => {
   const claims = nifti({ sizes: [10_240, 10_240, 10_240] }, int16(1, 2));
-  expect(refusal(claims).message).toContain('a.nii: size 10240x10240x10240 needs 2147483648352 bytes, but the file has 356');
-  expect(refusal(gzipSync(claims)).message).toContain('cannot hold more than');
+  expect(refusal(claims).message).toContain(
+    'a.nii: size 10240x10240x10240 of 1 values needs 2147483648000 bytes, more than an array can hold',
+  );
+  const large = nifti({ sizes: [1024, 1024, 1024] }, int16(1, 2));
+  expect(refusal(large).message).toContain('needs 2147484000 bytes, but 356 are there');
+  expect(refusal(gzipSync(large)).message).toContain('cannot hold more than');
   const little = nifti({ sizes: [10, 10, 10] }, int16(1, 2));
-  expect(refusal(gzipSync(little)).message).toContain('needs 2352 bytes, but 356 are there');
+  expect(refusal(gzipSync(little)).message).toContain('356 bytes are packed, expected 2352');
 });
 
 test('a packed file is not unpacked beyond what its header declares', () => {
   const bomb = gzipSync(nifti({ sizes: [2, 1, 1] }, new Uint8Array(5_000_000)));
-  expect(refusal(bomb).message).toContain('holds more than the 356 bytes that its header declares');
+  expect(refusal(bomb).message).toContain('holds more than the 356 bytes that the header declares');
 });
 
 test('refuses files that are cut short, damaged or of another kind', () => {
