@@ -48,6 +48,23 @@ export function centerWeight(box: ArrayLike<number>, patchSize: ArrayLike<number
 }
 
 /**
+ * nnDetection's trust in a box: 1 up to half way from the middle of its patch to the corner, from there falling to 0.5 in the corner
+ * (distances as a share of half the patch's diagonal).
+ *
+ * @param box one row in voxels of the patch
+ */
+export function plateauWeight(box: ArrayLike<number>, patchSize: ArrayLike<number>): number {
+  const dim = patchSize.length;
+  let distance = 0;
+  let half = 0;
+  for (let d = 0; d < dim; d++) {
+    distance += ((box[d]! + box[dim + d]!) / 2 - patchSize[d]! / 2) ** 2;
+    half += (patchSize[d]! / 2) ** 2;
+  }
+  return 1 - Math.min(0.5, Math.max(0, Math.sqrt(distance / half) - 0.5));
+}
+
+/**
  * Mean number of tiles over the voxels of a box: from the floor of its minima to the ceiling of its maxima, within the image.
  * A box without such voxels counts the tiles over the voxel at its centre, or the nearest one of the image.
  *
@@ -92,12 +109,14 @@ export interface Provenance<D extends Dim> {
   size: PerAxis<D>;
   /** Voxels per axis that the network saw, where that is more than the tile. Default: the tile's size. */
   patchSize?: PerAxis<D>;
+  /** Trust from the position in the patch. Default `centerWeight`; `plateauWeight` is nnDetection's. */
+  weight?: (box: ArrayLike<number>, patchSize: ArrayLike<number>) => number;
 }
 
 /** Candidates of the whole image from the detections of one patch (voxels of that patch, mirroring undone). */
 export function withProvenance<D extends Dim>(
   detections: Detections<D>,
-  { patchId, tile, tiles, size, patchSize = tile.size }: Provenance<D>,
+  { patchId, tile, tiles, size, patchSize = tile.size, weight = centerWeight }: Provenance<D>,
 ): Candidates<D> {
   const n = checkDetections(detections, 'withProvenance');
   const { dim } = detections;
@@ -110,7 +129,7 @@ export function withProvenance<D extends Dim>(
     ...detections,
     boxes,
     patchIds: new Int32Array(n).fill(patchId),
-    centerWeights: Float64Array.from({ length: n }, (_, i) => (whole ? 1 : centerWeight(row(detections.boxes, i), patchSize))),
+    centerWeights: Float64Array.from({ length: n }, (_, i) => (whole ? 1 : weight(row(detections.boxes, i), patchSize))),
     overlapCounts: Float64Array.from({ length: n }, (_, i) => overlapCount(row(boxes, i), size, tiles)),
   };
 }

@@ -6,7 +6,9 @@ export {
   concatCandidates,
   overlapCount,
   type Provenance,
+  plateauWeight,
   withProvenance,
 } from './candidates.js';
 export { type MergedSlices, type MergeSlicesOptions, mergeSlices } from './merge-slices.js';
-export { type WbcOptions, weightedBoxClustering } from './weighted-box-clustering.js';
+export { nnDetectionWbc, type WbcOptions, weightedBoxClustering } from './weighted-box-clustering.js';
+export { type FusionOptions, weightedBoxesFusion } from './weighted-boxes-fusion.js';

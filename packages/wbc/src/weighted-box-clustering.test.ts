@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { type Dim, fromMdtBoxes, InputError, iou, rng, rows } from '@mdt/core';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Candidates, nonMaximumSuppression, weightedBoxClustering } from './index.js';
+import { type Candidates, nnDetectionWbc, nonMaximumSuppression, plateauWeight, weightedBoxClustering } from './index.js';
 
 type Row = [box: number[], score: number, weight: number, overlaps: number, patch: number, label?: number];
 
@@ -343,3 +343,33 @@ function compareLists(a: number[], b: number[]): number {
   const k = a.findIndex((value, i) => value !== b[i]);
   return k < 0 ? 0 : a[k]! - b[k]!;
 }
+
+describe("nnDetection's variant", () => {
+  const list = candidates(2, [
+    [[0, 0, 10, 10], 0.9, 1, 1, 0],
+    [[0, 0, 10, 5], 0.6, 0.5, 1, 0], // IoU 1/2 with the first; the same member
+    [[0, 0, 10, 10], 0.3, 1, 1, 2],
+    [[40, 40, 50, 50], 0.004, 1, 1, 1],
+  ]);
+
+  test('weighs without sizes, counts boxes and keeps weak ones: by hand', () => {
+    const { scores, boxes } = weightedBoxClustering(list, nnDetectionWbc({ members: 4, iouThreshold: 0.4 }));
+    // Weights 1, 0.5 · 0.5, 1; one of four predictions is missing, with their mean weight 0.75.
+    const sum = 0.9 + 0.25 * 0.6 + 0.3;
+    expect(scores[0]).toBeCloseTo(sum / (2.25 + 0.75), 12);
+    expect(boxes[3]).toBeCloseTo((0.9 * 10 + 0.25 * 0.6 * 5 + 0.3 * 10) / sum, 12);
+    expect(scores[1]).toBeCloseTo(0.001, 12);
+  });
+
+  test('a missing prediction may weigh less, or nothing', () => {
+    const options = { ...nnDetectionWbc({ members: 4, iouThreshold: 0.4 }), missingWeight: 0 };
+    expect(weightedBoxClustering(list, options).scores[1]).toBeCloseTo(0.004, 12);
+  });
+
+  test('the weight in the patch is 1 on its plateau and 0.5 in the corner', () => {
+    expect(plateauWeight([28, 28, 36, 36], [64, 64])).toBe(1);
+    expect(plateauWeight([16, 16, 16, 16], [64, 64])).toBe(1); // half way to the corner
+    expect(plateauWeight([8, 8, 8, 8], [64, 64])).toBeCloseTo(0.75, 12);
+    expect(plateauWeight([0, 0, 0, 0, 0, 0], [32, 64, 64])).toBeCloseTo(0.5, 12);
+  });
+});

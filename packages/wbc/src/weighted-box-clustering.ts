@@ -12,8 +12,31 @@ export interface WbcOptions {
   extent?: Extent;
   /** Clusters must score strictly more. Default 0.01, the Python toolkit's. */
   minScore?: number;
+  /**
+   * Whether a box weighs in proportion to its size (Python toolkit) or not (nnDetection). Default true.
+   */
+  sizeWeight?: boolean;
+  /**
+   * What counts as predictions found: the different `patches` that the boxes of a cluster come from (Python toolkit), or all its
+   * `boxes` (nnDetection). Default `patches`.
+   */
+  found?: 'patches' | 'boxes';
+  /** Weight of a missing prediction, as a share of the cluster's mean weight. Default 1; 0 leaves scores undamped. */
+  missingWeight?: number;
   /** Keep the Python toolkit's order: class by class, by the score of each cluster's best box. Default false: by score. */
   legacy?: boolean;
+}
+
+/**
+ * nnDetection's variant of the clustering (Baumgartner et al. 2021, and the project's default ensembler) for boxes of so many members:
+ * a member is one model on one view, its boxes already reduced by NMS over the whole image, all with overlap count 1. Boxes weigh
+ * without their size, every box of a cluster counts as a prediction found, and no score is too low.
+ *
+ * @example
+ * weightedBoxClustering(candidates, nnDetectionWbc({ members: models * views }))
+ */
+export function nnDetectionWbc({ members, iouThreshold = 0.5 }: { members: number; iouThreshold?: number }): WbcOptions {
+  return { iouThreshold, predictionsPerTile: members, sizeWeight: false, found: 'boxes', minScore: 0 };
 }
 
 /**
@@ -65,12 +88,15 @@ interface Settings {
   iouThreshold: number;
   predictionsPerTile: number;
   plus: 0 | 1;
+  sizeWeight: boolean;
+  countBoxes: boolean;
+  missingWeight: number;
 }
 
 /** The clusters of one class, by the score of their best box. */
 function clusterClass(candidates: Candidates, members: readonly number[], label: number, settings: Settings): Cluster[] {
   const { dim } = candidates;
-  const { iouThreshold, predictionsPerTile, plus } = settings;
+  const { iouThreshold, predictionsPerTile, plus, sizeWeight, countBoxes, missingWeight } = settings;
   const width = 2 * dim;
   const { boxes, sizes, scores, weights, overlaps, patches } = ranked(candidates, members, plus);
   const n = scores.length;
@@ -104,7 +130,7 @@ function clusterClass(candidates: Candidates, members: readonly number[], label:
     const box: number[] = new Array(width).fill(0);
     for (let c = 0; c < count; c++) {
       const i = found[c]!;
-      const weight = ious[i]! * sizes[i]! * weights[i]!;
+      const weight = ious[i]! * (sizeWeight ? sizes[i]! : 1) * weights[i]!;
       weightSum += weight;
       scoreSum += scores[i]! * weight;
       overlapSum += overlaps[i]!;
@@ -113,8 +139,8 @@ function clusterClass(candidates: Candidates, members: readonly number[], label:
       lastSeed[patches[i]!] = seed + 1;
       taken[i] = 1;
     }
-    const missing = Math.max(0, (predictionsPerTile * overlapSum) / count - distinct);
-    const score = scoreSum / (weightSum + (missing * weightSum) / count);
+    const missing = Math.max(0, (predictionsPerTile * overlapSum) / count - (countBoxes ? count : distinct));
+    const score = scoreSum / (weightSum + (missingWeight * missing * weightSum) / count);
     for (let k = 0; k < width; k++) box[k]! /= scoreSum;
     clusters.push({ box, score, label });
     stale += count;
@@ -206,10 +232,22 @@ const compareBoxes = (a: readonly number[], b: readonly number[]): number => {
   return k < 0 ? 0 : a[k]! - b[k]!;
 };
 
+const optionNames = [
+  'iouThreshold',
+  'predictionsPerTile',
+  'extent',
+  'minScore',
+  'sizeWeight',
+  'found',
+  'missingWeight',
+  'legacy',
+];
+
 function checkOptions(options: WbcOptions): Settings & { minScore: number; legacy: boolean } {
-  refuseUnknownKeys(who, options, ['iouThreshold', 'predictionsPerTile', 'extent', 'minScore', 'legacy']);
+  refuseUnknownKeys(who, options, optionNames);
   const { iouThreshold, predictionsPerTile, extent = 'half-open', minScore = 0.01, legacy = false } = options;
-  const numbers = { iouThreshold, predictionsPerTile, minScore };
+  const { sizeWeight = true, found = 'patches', missingWeight = 1 } = options;
+  const numbers = { iouThreshold, predictionsPerTile, minScore, missingWeight };
   for (const [name, value] of Object.entries(numbers)) {
     if (!(typeof value === 'number' && value >= 0 && value < Number.POSITIVE_INFINITY)) {
       throw new InputError('invalid-option', `${who}: ${name} is ${String(value)}, expected a number from 0 on`);
@@ -218,7 +256,11 @@ function checkOptions(options: WbcOptions): Settings & { minScore: number; legac
   if (extent !== 'half-open' && extent !== 'inclusive') {
     throw new InputError('invalid-option', `${who}: extent is ${String(extent)}, expected 'half-open' or 'inclusive'`);
   }
-  return { iouThreshold, predictionsPerTile, plus: extentOffset(extent), minScore, legacy };
+  if (found !== 'patches' && found !== 'boxes') {
+    throw new InputError('invalid-option', `${who}: found is ${String(found)}, expected 'patches' or 'boxes'`);
+  }
+  const settings = { iouThreshold, predictionsPerTile, plus: extentOffset(extent), sizeWeight, missingWeight };
+  return { ...settings, countBoxes: found === 'boxes', minScore, legacy };
 }
 
 function checkValues(candidates: Candidates): void {

@@ -1,0 +1,83 @@
+// Consolidation of 10,000 boxes beside numpy written the original's way: clusters one by one, each seed against all boxes that
+// are left.
+import { type Dim, rng } from '@mdt/core';
+import { type Candidates, mergeSlices, nonMaximumSuppression, weightedBoxClustering, weightedBoxesFusion } from '@mdt/wbc';
+import { benchmark, type Case, inProcess } from './harness.js';
+import { pythonPeer } from './process-contestant.js';
+
+const tiny = process.env.MDT_BENCH_TINY === '1';
+
+/** Ten predictions each of `n / 10` objects in a volume that grows with them: boxes are local, as tiles and views make them. */
+function candidates<D extends Dim>(dim: D, n: number): Candidates<D> {
+  const random = rng(n + dim);
+  const side = 40 * (n / 10) ** (1 / dim);
+  const boxes = new Float64Array(n * 2 * dim);
+  const centre = new Float64Array(dim);
+  const size = new Float64Array(dim);
+  for (let i = 0; i < n; i++) {
+    for (let d = 0; d < dim; d++) {
+      if (i % 10 === 0) centre[d] = random.uniform(0, side);
+      if (i % 10 === 0) size[d] = random.uniform(4, 30);
+      const at = centre[d]! + random.normal(0, 1.5);
+      const half = (size[d]! * random.uniform(0.85, 1.15)) / 2;
+      boxes[i * 2 * dim + d] = at - half;
+      boxes[i * 2 * dim + dim + d] = at + half;
+    }
+  }
+  const reals = (low: number, high: number) => Float64Array.from({ length: n }, () => random.uniform(low, high));
+  return {
+    dim,
+    boxes,
+    scores: reals(0.1, 1),
+    labels: new Int32Array(n),
+    patchIds: Int32Array.from({ length: n }, (_, i) => i % 10),
+    centerWeights: reals(0.5, 1),
+    overlapCounts: reals(1, 2),
+  };
+}
+
+/** A peer's request: the same arrays as JSON. */
+const plain = ({ dim, boxes, scores, patchIds, centerWeights, overlapCounts }: Candidates, more: object) => ({
+  dim,
+  boxes: [...boxes],
+  scores: [...scores],
+  patches: [...patchIds],
+  weights: [...centerWeights],
+  overlaps: [...overlapCounts],
+  ...more,
+});
+
+const peers = (aCase: () => object) => [() => pythonPeer('numpy, clusters one by one', ['consolidation.py'], aCase())()];
+const n = tiny ? 500 : 10_000;
+const volume = candidates(3, n);
+const flat = candidates(2, n);
+const slices = Int32Array.from({ length: n }, (_, i) => i % 10);
+const options = { iouThreshold: 1e-5, predictionsPerTile: 10, extent: 'inclusive' } as const;
+const counts = tiny ? [500] : [10_000, 40_000];
+
+const cases: Case[] = [
+  {
+    name: `clustering 3d ${n}`,
+    ours: inProcess('ours', () => weightedBoxClustering(volume, options)),
+    peers: peers(() => plain(volume, { what: 'clustering', threshold: 1e-5, expected: 10 })),
+  },
+  {
+    name: `merging 2d to 3d ${n}`,
+    ours: inProcess('ours', () => mergeSlices(flat, slices, { iouThreshold: 0.1, extent: 'inclusive' })),
+    peers: peers(() => plain(flat, { what: 'merging', threshold: 0.1, slices: [...slices] })),
+  },
+  // Ours beside ours: how the time grows with the number of boxes, and what the other ways to consolidate take.
+  ...counts.map((count): Case => {
+    const more = candidates(3, count);
+    return {
+      name: `clustering 3d ${count} beside the other ways`,
+      ours: inProcess('clustering', () => weightedBoxClustering(more, options)),
+      peers: [
+        inProcess('fusion', () => weightedBoxesFusion(more, more.patchIds)),
+        inProcess('nms', () => nonMaximumSuppression(more.boxes, more.scores, { dim: 3, iouThreshold: 0.1 })),
+      ],
+    };
+  }),
+];
+
+await benchmark('consolidation', cases, { repeat: 5 });
