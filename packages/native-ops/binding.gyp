@@ -5,8 +5,12 @@
       "sources": [
         "csrc/napi/addon.cc",
         "csrc/napi/boxes.cc",
+        "csrc/napi/box_pairs.cc",
+        "csrc/napi/components.cc",
+        "csrc/napi/masks.cc",
         "csrc/napi/resample.cc",
-        "csrc/napi/roi_align.cc"
+        "csrc/napi/roi_align.cc",
+        "csrc/napi/soft_nms.cc"
       ],
       "defines": ["NAPI_VERSION=8"],
       "cflags": ["-O3", "-Wall", "-Wextra"],

@@ -1,4 +1,5 @@
 import type { VoxelArray } from '@mdt/core';
+import type { ComponentsResult } from './reference/components.js';
 
 type Reals = Float32Array | Float64Array;
 /** Threads, 0 for one per processor; then null, or shared memory whose first value ends the op when it is not 0. */
@@ -48,10 +49,47 @@ type ResampleArguments = [
   ...Execution,
 ];
 
+type SoftNmsArguments = [
+  boxes: Reals,
+  scores: Reals,
+  groups: Int32Array | null,
+  dim: number,
+  gaussian: boolean,
+  iouThreshold: number,
+  sigma: number,
+  minScore: number,
+  inclusive: boolean,
+  maxBoxes: number,
+  ...Execution,
+];
+type ComponentsArguments = [
+  values: VoxelArray,
+  size: Int32Array,
+  dim: number,
+  reach: number,
+  equal: boolean,
+  scores: Float32Array | null,
+  ...Execution,
+];
+type PasteMasksArguments = [
+  masks: Float32Array,
+  maskSize: Int32Array,
+  boxes: Reals,
+  size: Int32Array,
+  dim: number,
+  threshold: number | null,
+  ...Execution,
+];
+
 /** What csrc/napi exports beside its twin on another thread, `NAMEAsync`. */
 export interface NativeOps {
   nms(...args: NmsArguments): Int32Array;
   boxIou(...args: BoxIouArguments): Float64Array;
+  /** `measure` is a place in `pairMeasures`. */
+  boxPairs(a: Reals, b: Reals, dim: number, inclusive: boolean, measure: number, ...rest: Execution): Float64Array;
+  components(...args: ComponentsArguments): ComponentsResult;
+  pasteMasks(...args: PasteMasksArguments): Float32Array | Uint8Array;
+  softNms(...args: SoftNmsArguments): [kept: Int32Array, scores: Float64Array];
   resample(values: VoxelArray, ...args: ResampleArguments): VoxelArray;
   roiAlign(maps: readonly Float32Array[], ...args: RoiArguments): Float32Array;
   roiAlignGrad(dy: Float32Array, ...args: RoiArguments): Float32Array[];

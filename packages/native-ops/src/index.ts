@@ -1,6 +1,19 @@
 export type { CudaDevice } from './binding.js';
 export { type CudaInfo, type NativeInfo, nativeOps } from './load.js';
 export { boxIou, boxIouAsync } from './ops/box-iou.js';
+export { boxDiou, boxDiouAsync, boxGiou, boxGiouAsync } from './ops/box-pairs.js';
+export { type Components, type ComponentsOptions, connectedComponents, connectedComponentsAsync } from './ops/components.js';
+export {
+  type BinaryPasteOptions,
+  type BoxMasks,
+  type CropMasksOptions,
+  cropMasks,
+  cropMasksAsync,
+  type MaskGrid,
+  type PasteMasksOptions,
+  pasteMasks,
+  pasteMasksAsync,
+} from './ops/masks.js';
 export {
   batchedNms,
   batchedNmsAsync,
@@ -25,5 +38,6 @@ export {
   roiAlignGradAsync,
 } from './ops/roi-align.js';
 export { type RoiLevelOptions, roiLevels } from './ops/roi-levels.js';
+export { type SoftNmsOptions, type SoftNmsResult, softNms, softNmsAsync } from './ops/soft-nms.js';
 export type { Boundary } from './reference/boundary.js';
 export type { Interpolation } from './reference/resample.js';

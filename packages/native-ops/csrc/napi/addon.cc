@@ -7,8 +7,12 @@
 NAPI_MODULE_INIT() {
   return mdt::guarded(env, "mdt_native_ops", [&] {
     mdt::expose_boxes(env, exports);
+    mdt::expose_box_pairs(env, exports);
+    mdt::expose_components(env, exports);
+    mdt::expose_masks(env, exports);
     mdt::expose_resample(env, exports);
     mdt::expose_roi_align(env, exports);
+    mdt::expose_soft_nms(env, exports);
     return exports;
   });
 }

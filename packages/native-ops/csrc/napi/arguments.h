@@ -121,6 +121,8 @@ class Arguments {
   // Whether the next argument is there and not null.
   bool has_value() const { return type_of(peek()) != napi_null && type_of(peek()) != napi_undefined; }
 
+  void skip() { take(); }
+
   template <class T>
   Values<T> values(const char* name) {
     return values_of<T>(take(), name, ArrayKind<T>::name);

@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -50,6 +51,15 @@ napi_value to_array(napi_env env, const char* op, const std::vector<T>& values) 
   const NewArray<T> array = new_array<T>(env, op, static_cast<double>(values.size()));
   if (!values.empty()) std::memcpy(array.data, values.data(), values.size() * sizeof(T));
   return array.value;
+}
+
+// A JS array of values.
+inline napi_value to_list(napi_env env, const char* op, std::initializer_list<napi_value> values) {
+  napi_value list = nullptr;
+  check(napi_create_array_with_length(env, values.size(), &list), op, "make the result");
+  uint32_t i = 0;
+  for (const napi_value value : values) check(napi_set_element(env, list, i++, value), op, "make the result");
+  return list;
 }
 
 }  // namespace mdt

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { crowdedBoxes, oddBoxes } from '../../test/boxes.js';
 import { batchedNms, batchedNmsAsync, nonMaximumSuppression, nonMaximumSuppressionAsync } from '../index.js';
-import { nms } from '../reference/nms.js';
+import { nms, orderByScore } from '../reference/nms.js';
 
 const noLimit = 2 ** 31 - 1;
 const extents = ['half-open', 'inclusive'] as const;
@@ -143,6 +143,57 @@ test('the promise gives what the call gives, and changing the arrays meanwhile c
   groups.fill(0);
   expect(await promises[0]).toEqual(expected);
   expect(await promises[1]).toEqual(expectedByGroup);
+});
+
+describe('the best by score take part', () => {
+  test('a box beyond the first k neither stays nor counts, equal scores are taken in order', () => {
+    const boxes = Float32Array.of(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+    const scores = Float32Array.of(0.5, 0.9, 0.5, 0.5);
+    const at = (topK: number) => [...nonMaximumSuppression(boxes, scores, { dim: 2, iouThreshold: 0.5, topK })];
+    expect([0, 1, 2, 3, 4, 9, Number.POSITIVE_INFINITY].map(at)).toEqual([
+      ...[[], [1], [1, 0], [1, 0, 2], [1, 0, 2, 3], [1, 0, 2, 3], [1, 0, 2, 3]],
+    ]);
+  });
+
+  test.each([2, 3] as const)('is the suppression of the k first of the sorted boxes, in %dD', (dim) => {
+    fc.assert(
+      fc.property(
+        fc.oneof(crowdedBoxes(dim), oddBoxes(dim)),
+        fc.integer({ min: 0, max: 40 }),
+        ({ boxes, scores, groups }, topK) => {
+          const best = orderByScore(scores).slice(0, topK).sort(); // by place, as ties go
+          const row = (i: number) => [...boxes.subarray(i * 2 * dim, (i + 1) * 2 * dim)];
+          const kept = nms({
+            ...{
+              boxes: [...best].flatMap(row),
+              scores: [...best].map((i) => scores[i]!),
+              groups: [...best].map((i) => groups[i]!),
+            },
+            ...{ dim, iouThreshold: 0.2, extent: 'half-open', maxBoxes: noLimit },
+          });
+          expect(batchedNms(boxes, scores, groups, { dim, iouThreshold: 0.2, topK })).toEqual(kept.map((i) => best[i]!));
+        },
+      ),
+    );
+  });
+});
+
+test("MONAI's test values", () => {
+  // Project-MONAI/MONAI, tests/data/test_box_utils.py: at threshold 1 all stay, best first, ties in order
+  const boxes = Float32Array.of(0, 0, 0, 0, 0, 0, 0, 1, 0, 2, 3, 3, 0, 1, 1, 2, 3, 4);
+  const scores = Float32Array.of(0, 0.5, 0.5);
+  expect([...nonMaximumSuppression(boxes, scores, { dim: 3, iouThreshold: 1 })]).toEqual([1, 2, 0]);
+});
+
+test("torchvision's test boxes: the three cover each other", () => {
+  // pytorch/vision, test/test_ops.py
+  const boxes = Float32Array.of(
+    ...[285.3538, 185.5758, 1193.511, 851.4551],
+    ...[285.1472, 188.7374, 1192.4984, 851.0669],
+    ...[279.244, 197.9812, 1189.4746, 849.2019],
+  );
+  const scores = Float32Array.of(0.637, 0.7569, 0.3966);
+  expect([...nonMaximumSuppression(boxes, scores, { dim: 2, iouThreshold: 0.2 })]).toEqual([1]);
 });
 
 describe('misuse is refused by name', () => {

@@ -7,19 +7,21 @@ import {
   boxOpOptions,
   cudaDevice,
   type DeviceOptions,
-  expectBoxes,
   expectKind,
-  expectReals,
+  expectLimit,
+  expectScoredBoxes,
+  noLimit,
 } from './options.js';
+import { pickRows, topIndices } from './top-k.js';
 
 export interface NmsOptions extends BoxOpOptions, DeviceOptions {
   /** A box goes when a better one overlaps it by strictly more than this share of their union; 0 or more, and from 1 on none goes. */
   iouThreshold: number;
   /** Stop after so many boxes. Default: no limit. */
   maxBoxes?: number;
+  /** Only the so many best boxes by score take part. Default: all. */
+  topK?: number;
 }
-
-const noLimit = 2 ** 31 - 1;
 
 /**
  * Greedy non-maximum suppression: walks the boxes from the best score down and keeps each that no kept one overlaps by more
@@ -35,7 +37,8 @@ const noLimit = 2 ** 31 - 1;
  * // => [1]: the boxes share 1/3
  */
 export function nonMaximumSuppression(boxes: BoxArray, scores: BoxArray, options: NmsOptions): Int32Array {
-  return runNow(prepare('nonMaximumSuppression', boxes, scores, undefined, options));
+  const { call, restore } = prepare('nonMaximumSuppression', boxes, scores, undefined, options);
+  return restore(runNow(call));
 }
 
 /** `nonMaximumSuppression` away from the JS thread (on it where there is no native binary). The arrays are copied first. */
@@ -44,7 +47,8 @@ export async function nonMaximumSuppressionAsync(
   scores: BoxArray,
   options: NmsOptions & Abortable,
 ): Promise<Int32Array> {
-  return runAway(prepare('nonMaximumSuppressionAsync', boxes, scores, undefined, options), options.signal);
+  const { call, restore } = prepare('nonMaximumSuppressionAsync', boxes, scores, undefined, options);
+  return restore(await runAway(call, options.signal));
 }
 
 /**
@@ -54,7 +58,8 @@ export async function nonMaximumSuppressionAsync(
  * @returns indices of the boxes kept, best first over all groups; `maxBoxes` counts all groups
  */
 export function batchedNms(boxes: BoxArray, scores: BoxArray, groups: Int32Array, options: NmsOptions): Int32Array {
-  return runNow(prepare('batchedNms', boxes, scores, expectGroups('batchedNms', groups), options));
+  const { call, restore } = prepare('batchedNms', boxes, scores, expectGroups('batchedNms', groups), options);
+  return restore(runNow(call));
 }
 
 /** `batchedNms` away from the JS thread (on it where there is no native binary). The arrays are copied first. */
@@ -64,32 +69,31 @@ export async function batchedNmsAsync(
   groups: Int32Array,
   options: NmsOptions & Abortable,
 ): Promise<Int32Array> {
-  return runAway(prepare('batchedNmsAsync', boxes, scores, expectGroups('batchedNmsAsync', groups), options), options.signal);
+  const { call, restore } = prepare('batchedNmsAsync', boxes, scores, expectGroups('batchedNmsAsync', groups), options);
+  return restore(await runAway(call, options.signal));
 }
 
 function prepare(who: string, boxes: BoxArray, scores: BoxArray, groups: Int32Array | undefined, options: NmsOptions) {
-  const common = boxOpOptions(who, options, ['iouThreshold', 'maxBoxes', 'device']);
-  const { iouThreshold, maxBoxes = noLimit } = options;
+  const { dim, extent, threads } = boxOpOptions(who, options, ['iouThreshold', 'maxBoxes', 'topK', 'device']);
+  const { iouThreshold, topK = noLimit } = options;
   if (!(typeof iouThreshold === 'number' && iouThreshold >= 0)) {
     throw new InputError('invalid-option', `${who}: iouThreshold is ${String(iouThreshold)}, expected a number from 0 on`);
   }
-  if (!(maxBoxes >= 0 && (Number.isInteger(maxBoxes) || maxBoxes === Number.POSITIVE_INFINITY))) {
-    throw new InputError('invalid-option', `${who}: maxBoxes is ${String(maxBoxes)}, expected a whole number from 0 on`);
-  }
-  const n = expectBoxes(who, 'boxes', boxes, common.dim);
-  expectReals(who, 'scores', scores);
-  for (const [name, values] of [
-    ['scores', scores],
-    ['groups', groups],
-  ] as const) {
-    if (values && values.length !== n) {
-      throw new RangeError(`${who}: ${name} has ${values.length} values, expected ${n} (one per box)`);
-    }
-  }
-  const task: NmsTask = { ...common, boxes, scores, groups, iouThreshold, maxBoxes: Math.min(maxBoxes, noLimit) };
-  const { dim, extent, threads } = common;
-  const args = [boxes, scores, groups ?? null, dim, iouThreshold, extent === 'inclusive', task.maxBoxes, threads] as const;
-  return { op: 'nms', args, device: cudaDevice(who, options.device), twin: () => nms(task) } as const;
+  const maxBoxes = expectLimit(who, 'maxBoxes', options.maxBoxes);
+  expectLimit(who, 'topK', topK);
+  expectScoredBoxes(who, boxes, scores, groups, dim);
+  const chosen = topK < scores.length ? topIndices(scores, topK) : undefined;
+  const pick = <A extends BoxArray | Int32Array>(rows: A, width: number) => (chosen ? pickRows(rows, chosen, width) : rows);
+  const task: NmsTask = {
+    ...{ dim, extent, iouThreshold, maxBoxes },
+    boxes: pick(boxes, 2 * dim),
+    scores: pick(scores, 1),
+    groups: groups && pick(groups, 1),
+  };
+  const rows = [task.boxes as BoxArray, task.scores as BoxArray, (task.groups as Int32Array | undefined) ?? null] as const;
+  const args = [...rows, dim, iouThreshold, extent === 'inclusive', maxBoxes, threads] as const;
+  const call = { op: 'nms', args, device: cudaDevice(who, options.device), twin: () => nms(task) } as const;
+  return { call, restore: (kept: Int32Array) => (chosen ? kept.map((i) => chosen[i]!) : kept) };
 }
 
 function expectGroups(who: string, groups: unknown): Int32Array {

@@ -124,6 +124,24 @@ export function expectWhole(who: string, name: string, value: unknown, low: numb
   throw new InputError('invalid-option', `${who}: ${name} is ${String(value)}, expected a whole number ${range}`);
 }
 
+export const noLimit = 2 ** 31 - 1;
+
+/** A number of boxes: a whole one from 0 on, or infinite; `noLimit` where there is none. */
+export function expectLimit(who: string, name: string, value: unknown = noLimit): number {
+  if (typeof value === 'number' && value >= 0 && (Number.isInteger(value) || value === Number.POSITIVE_INFINITY)) {
+    return Math.min(value, noLimit);
+  }
+  throw new InputError('invalid-option', `${who}: ${name} is ${String(value)}, expected a whole number from 0 on`);
+}
+
+/** Checks boxes with a score each, and a group each where there are groups. */
+export function expectScoredBoxes(who: string, boxes: unknown, scores: unknown, groups: Int32Array | undefined, dim: Dim): void {
+  const n = expectBoxes(who, 'boxes', boxes, dim);
+  expectReals(who, 'scores', scores);
+  expectLength(who, 'scores', scores, n, 'one per box');
+  if (groups) expectLength(who, 'groups', groups, n, 'one per box');
+}
+
 /** Throws an InputError unless `value` is one of the names. */
 export function expectName<T extends string>(who: string, name: string, value: unknown, names: readonly T[]): T {
   const found = names.find((known) => known === value);

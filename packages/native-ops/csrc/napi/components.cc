@@ -1,0 +1,85 @@
+// Connected components.
+#include "../cpu/components.h"
+
+#include <string>
+#include <vector>
+
+#include "checks.h"
+#include "results.h"
+#include "subjects.h"
+#include "worker.h"
+
+namespace mdt {
+namespace {
+
+// components(values: any typed array, size: Int32Array [dim], dim, reach, equal, scores: Float32Array | null, threads, stop):
+// [labels Int32Array [...size], boxes Int32Array [n, 2 * dim], cells Float64Array [n], values Float64Array [n],
+//  sums Float64Array [n], maxima Float64Array [n]]
+struct ComponentsJob {
+  static constexpr const char* op = "components";
+  Execution execution;
+  AnyValues values;
+  Values<int32_t> size;
+  int dim = 0;
+  int reach = 0;
+  bool equal = false;
+  Values<float> scores;
+  bool scored = false;
+  double cells = 0;
+  int32_t* labels = nullptr;
+  std::vector<Component> found;
+
+  explicit ComponentsJob(Arguments& args) {
+    values = args.any_values("values");
+    size = args.values<int32_t>("size");
+    dim = args.integer("dim", 2, 3);
+    reach = args.integer("reach", 1, dim);
+    equal = args.boolean("equal");
+    scored = args.has_value();
+    scores = args.optional_values<float>("scores");
+    execution = args.execution();
+    cells = product_of_sizes(args, "size", size, dim);
+    expect_length(op, "values", values.size, cells, "one per cell");
+    if (scored) expect_length(op, "scores", scores.size(), cells, "one per cell");
+    if (cells > std::numeric_limits<int32_t>::max()) throw args.range_error("size", "too large", "fewer than 2^31 cells");
+  }
+
+  napi_value allocate(napi_env env) {
+    const NewArray<int32_t> array = new_array<int32_t>(env, op, cells);
+    labels = array.data;
+    return array.value;
+  }
+
+  void run() {
+    with_kind(values.type, [&](auto kind) { dim == 2 ? find<2, decltype(kind)>() : find<3, decltype(kind)>(); });
+  }
+
+  template <int D, class T>
+  void find() {
+    ComponentsOptions<D> options{{}, reach, equal, scored ? scores.data() : nullptr};
+    for (int d = 0; d < D; ++d) options.size[d] = size[d];
+    found = connected_components<D, T>(values.data<T>(), options, execution, labels);
+  }
+
+  napi_value result(napi_env env, napi_value allocated) const {
+    std::vector<int32_t> boxes;
+    std::vector<double> numbers[4];
+    for (const Component& component : found) {
+      for (int d = 0; d < dim; ++d) boxes.push_back(static_cast<int32_t>(component.min[d]));
+      for (int d = 0; d < dim; ++d) boxes.push_back(static_cast<int32_t>(component.max[d]));
+      numbers[0].push_back(static_cast<double>(component.cells));
+      numbers[1].push_back(component.value);
+      numbers[2].push_back(component.sum);
+      numbers[3].push_back(component.max_score);
+    }
+    return to_list(env, op,
+                   {allocated, to_array(env, op, boxes), to_array(env, op, numbers[0]), to_array(env, op, numbers[1]),
+                    to_array(env, op, numbers[2]), to_array(env, op, numbers[3])});
+  }
+};
+
+}  // namespace
+
+void expose_components(napi_env env, napi_value exports) { expose<ComponentsJob>(env, exports); }
+
+}  // namespace mdt
