@@ -73,3 +73,43 @@ export const nodeProcess = (name: string, script: string, aCase: unknown) => asy
   const { ask, ...contestant } = await startProcess(name, [process.execPath, ...process.execArgv, path], aCase);
   return { ...contestant, notes: async () => (await ask({ do: 'notes' })).notes ?? [] };
 };
+
+/** A process that takes one case after the other, for benchmarks of many short cases; its memory is that of all of them. */
+export class SharedProcess {
+  #started: Promise<ProcessContestant> | undefined;
+
+  private constructor(
+    private readonly name: string,
+    private readonly command: readonly string[],
+  ) {}
+
+  /** A peer of benchmarks/peers, run by python3. */
+  static ofPython(name: string, [script, ...args]: readonly [string, ...string[]]): SharedProcess {
+    return new SharedProcess(name, ['python3', fileURLToPath(new URL(`peers/${script}`, import.meta.url)), ...args]);
+  }
+
+  /** A script of this folder, run by this Node as this process is. */
+  static ofNode(name: string, script: string, args: readonly string[] = []): SharedProcess {
+    const path = fileURLToPath(new URL(script, import.meta.url));
+    return new SharedProcess(name, [process.execPath, ...process.execArgv, path, ...args]);
+  }
+
+  /** Takes a case on; the process starts with the first. */
+  contestant(aCase: unknown): () => Promise<Contestant> {
+    return async () => {
+      if (this.#started) await (await this.#started).ask({ do: 'prepare', case: aCase });
+      else this.#started = startProcess(this.name, this.command, aCase);
+      const { ask, run } = await this.#started;
+      return {
+        name: this.name,
+        run,
+        notes: async () => (this.command[0] === process.execPath ? ((await ask({ do: 'notes' })).notes ?? []) : []),
+        close: async () => {},
+      };
+    };
+  }
+
+  async close(): Promise<void> {
+    await (await this.#started)?.close();
+  }
+}

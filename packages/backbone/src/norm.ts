@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Mode } from './backbone.js';
 import { constant } from './init.js';
-import { instanceNorm } from './ops/instance-norm.js';
+import { batchNorm, channelMoments } from './ops/batch-norm.js';
+import { instanceNorm } from './ops/group-norm.js';
 import { Weight } from './weight.js';
 
 /**
@@ -24,7 +25,7 @@ export function norm(kind: NormKind, name: string, channels: number): Norm | und
   if (kind === 'none') return undefined;
   if (kind === 'instance') return { variables: [], apply: (x) => instanceNorm(x, { epsilon }) };
   if (kind === 'instance-affine') return affineInstanceNorm(name, channels);
-  if (kind === 'batch') return batchNorm(name, channels);
+  if (kind === 'batch') return batchNormLayer(name, channels);
   throw new RangeError(`norm: expected none, instance, instance-affine or batch, got ${String(kind)}`);
 }
 
@@ -37,25 +38,24 @@ function affineInstanceNorm(name: string, channels: number): Norm {
   };
 }
 
-function batchNorm(name: string, channels: number): Norm {
+function batchNormLayer(name: string, channels: number): Norm {
   const scale = new Weight(`${name}.scale`, [channels], constant(1));
   const offset = new Weight(`${name}.offset`, [channels], constant(0));
   const runningMean = new Weight(`${name}.mean`, [channels], constant(0), false);
   const runningVariance = new Weight(`${name}.variance`, [channels], constant(1), false);
-  const normalise = (x: tf.Tensor, mean: tf.Tensor, variance: tf.Tensor) =>
-    tf.add(tf.mul(tf.sub(x, mean), tf.mul(tf.rsqrt(tf.add(variance, epsilon)), scale.variable)), offset.variable);
   return {
     variables: [scale, offset, runningMean, runningVariance],
     apply(x, mode) {
-      if (mode === 'predict') return normalise(x, runningMean.variable, runningVariance.variable);
-      const axes = Array.from({ length: x.rank - 1 }, (_, d) => d);
-      const mean = tf.mean(x, axes);
-      const variance = tf.mean(tf.square(tf.sub(x, mean)), axes);
+      const affine = { epsilon, scale: scale.variable, offset: offset.variable };
+      if (mode === 'predict') {
+        return batchNorm(x, { ...affine, moments: { mean: runningMean.variable, variance: runningVariance.variable } });
+      }
+      const { mean, variance } = channelMoments(x);
       const count = x.size / channels;
-      const unbiased = count / Math.max(1, count - 1);
       follow(runningMean, mean, 1);
-      follow(runningVariance, variance, unbiased);
-      return normalise(x, mean, variance);
+      follow(runningVariance, variance, count / Math.max(1, count - 1)); // unbiased
+      tf.dispose([mean, variance]);
+      return batchNorm(x, affine);
     },
   };
 }

@@ -3,7 +3,7 @@
  * them (`backbone`, `detectors`, `toolkit`) and the engine that has them natively (`tfjs-torch`). Where a backend has no
  * such kernel, the caller composes the op from plain TensorFlow.js ops.
  *
- * All tensors are float32 and channels last: `[batch, ...spatial, channels]` with 2 or 3 spatial axes; every per-axis
+ * All tensors are float32 to TensorFlow.js and channels last: `[batch, ...spatial, channels]` with 2 or 3 spatial axes; every per-axis
  * attribute has one number per spatial axis.
  */
 export type Activation = 'linear' | 'relu' | 'leakyRelu';
@@ -40,17 +40,37 @@ export const MaxPoolNd = 'MdtMaxPool';
 /** `{ dy, x } → dx`: the gradient goes to the first maximum of each window. */
 export const MaxPoolNdGrad = 'MdtMaxPoolGrad';
 
-export type UpsampleAttrs = { factors: number[]; mode: 'nearest' | 'linear' };
-/** `{ x } → y`: whole factors, half-pixel centres. */
-export const Upsample = 'MdtUpsample';
-/** `{ dy } → dx`. */
-export const UpsampleGrad = 'MdtUpsampleGrad';
+/**
+ * Where the cells of a resized image lie. `half-pixel`: cells are areas, and the image's borders stay where they are; `corners`:
+ * cells are points, and those at the corners stay; `asymmetric`: cells are areas placed by their first corner.
+ */
+export type Alignment = 'half-pixel' | 'corners' | 'asymmetric';
 
-export type InstanceNormAttrs = { epsilon: number };
-/** `{ x, scale? [c], offset? [c] } → y`: each channel of each image to mean 0 and variance 1 (biased). */
-export const InstanceNorm = 'MdtInstanceNorm';
+export type ResizeAttrs = {
+  /** Cells of the result, per spatial axis. */
+  size: number[];
+  /** By how much an axis is enlarged, where its cells are placed by a given factor; 0: by the ratio of the sizes. */
+  factors: number[];
+  mode: 'nearest' | 'linear';
+  alignment: Alignment;
+};
+/** `{ x } → y`: what lies outside is the border's value. */
+export const Resize = 'MdtResize';
+/** `{ dy } → dx`. */
+export const ResizeGrad = 'MdtResizeGrad';
+export type ResizeGradAttrs = ResizeAttrs & { inputSize: number[] };
+
+export type GroupNormAttrs = {
+  /** Groups of neighbouring channels; must divide their number. */
+  groups: number;
+  epsilon: number;
+};
+/** `{ x, scale? [c], offset? [c] } → y`: each group of channels of each image to mean 0 and variance 1 (biased). */
+export const GroupNorm = 'MdtGroupNorm';
 /** `{ dy, x, scale? } → [dx, dScale, dOffset]`. */
-export const InstanceNormGrad = 'MdtInstanceNormGrad';
+export const GroupNormGrad = 'MdtGroupNormGrad';
+/** `{ x } → [mean [c], variance [c]]` of each channel over everything else; biased. */
+export const ChannelMoments = 'MdtChannelMoments';
 
 export type AdamAttrs = {
   learningRate: number;

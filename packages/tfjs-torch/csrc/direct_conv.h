@@ -1,7 +1,9 @@
 // Direct convolutions for narrow layers, channels last, on AVX-512. oneDNN blocks channels by 16 and loses up to two thirds
 // of its speed on the 18 or 36 channels of a 3D pyramid; these keep a row tile of up to 64 output channels in
-// registers.
+// registers. Elements are float or bfloat16; sums are float.
 #pragma once
+#include <c10/util/BFloat16.h>
+
 #include <array>
 #include <cstdint>
 #include <vector>
@@ -20,13 +22,14 @@ bool available();
 // Whether the kernels are the quicker choice: rows long enough to fill a tile, weights of a tile that stay in the cache.
 bool suits(const Shape& s);
 
-// y = act(x ∗ filter + bias); filter [k…, in, out], bias may be null; slope: 1 linear, 0 ReLU, else leaky.
-void forward(const Shape& s, const float* x, const float* filter, const float* bias, float slope, float* y);
+// y = act(x ∗ filter + bias); filter [k…, in, out], bias may be null; slope: 1 linear, 0 ReLU, else leaky. The filter is
+// rounded to E.
+template <class E> void forward(const Shape& s, const E* x, const float* filter, const float* bias, float slope, E* y);
 
 // dx from dy; every element of dx is written.
-void input_gradient(const Shape& s, const float* dy, const float* filter, float* dx);
+template <class E> void input_gradient(const Shape& s, const E* dy, const float* filter, E* dx);
 
 // dFilter [k…, in, out] from dy and x.
-void filter_gradient(const Shape& s, const float* dy, const float* x, float* d_filter);
+template <class E> void filter_gradient(const Shape& s, const E* dy, const E* x, float* d_filter);
 
 }  // namespace mdt::direct

@@ -8,30 +8,30 @@
 
 namespace mdt::direct {
 
-using RowTile = void (*)(const TileArgs&);
+template <class E> using RowTile = void (*)(const TileArgs<E>&);
 using OuterTile = void (*)(const OuterArgs&);
 constexpr int kMaxTile = 14;
 
+template <class E>
 struct Kernels {
-  int width = 0, limit = 0;          // floats per packed row; largest tile
-  RowTile row[kMaxTile + 1] = {};    // by tile size
+  int width = 0, limit = 0;            // lanes of a packed row; largest tile
+  RowTile<E> row[kMaxTile + 1] = {};   // by tile size
   OuterTile outer[kMaxTile + 1] = {};
 };
-
-// The kernels for a number of output channels, 1 to 64.
-const Kernels& kernels_for(int64_t channels);
 
 // The lanes of a group's last register that hold channels.
 uint16_t tail_mask(int64_t channels);
 
 // Output channels that one kernel makes together, and their packed weights.
+template <class E>
 struct Group {
   int64_t first, count;
-  const Kernels* kernels;
-  std::vector<float> weights, bias;
+  const Kernels<E>* kernels;
+  std::vector<E> weights;
+  std::vector<float> bias;
 };
 
 // Channels cut into groups of at most 64, in units of 16 so that only the last has a tail.
-std::vector<Group> channel_groups(int64_t channels);
+template <class E> std::vector<Group<E>> channel_groups(int64_t channels);
 
 }  // namespace mdt::direct

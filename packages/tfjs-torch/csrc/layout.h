@@ -50,4 +50,12 @@ inline at::ScalarType low_type(int64_t precision) {
 }
 bool has_bfloat16_products();
 
+// f(E{}) with the type in which a tensor on a processor holds its elements.
+template <class F>
+decltype(auto) with_elements(const at::Tensor& x, F f) {
+  if (x.scalar_type() == at::kBFloat16) return f(c10::BFloat16());
+  TORCH_CHECK(x.scalar_type() == at::kFloat, "expected float32 or bfloat16");
+  return f(float());
+}
+
 }  // namespace mdt

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
+
+#include "layout.h"
 
 namespace mdt {
 namespace {
@@ -25,17 +28,20 @@ struct Grid {
   int64_t count() const { return blocks[0] * blocks[1] * blocks[2]; }
 };
 
-bool any_non_zero(const float* values, int64_t n) {
+template <class E>
+bool any_non_zero(const E* values, int64_t n) {
+  using Bits = std::conditional_t<sizeof(E) == 4, uint32_t, uint16_t>;
   uint32_t seen = 0;
   for (int64_t i = 0; i < n; i++) {
-    uint32_t bits;
+    Bits bits;
     std::memcpy(&bits, values + i, sizeof bits);
-    seen |= bits << 1;  // both zeros, +0 and −0, leave nothing
+    seen |= static_cast<Bits>(bits << 1);  // both zeros, +0 and −0, leave nothing
   }
   return seen != 0;
 }
 
-std::vector<uint8_t> mark_blocks(const float* data, const Grid& g) {
+template <class E>
+std::vector<uint8_t> mark_blocks(const E* data, const Grid& g) {
   std::vector<uint8_t> marks(g.images * g.count(), 0);
   at::parallel_for(0, g.images * g.blocks[0] * g.blocks[1], 1, [&](int64_t first, int64_t last) {
     for (int64_t row = first; row < last; row++) {
@@ -83,11 +89,11 @@ void take_component(std::vector<uint8_t>& marks, const Grid& g, int64_t image, i
 
 std::optional<std::vector<ImageBox>> non_zero_boxes(const at::Tensor& tensor, double share) {
   if (!tensor.is_cpu()) return std::nullopt;  // to look for zeros would wait for the device
-  const at::Tensor x = tensor.contiguous();
+  const at::Tensor x = contiguous(tensor);
   const Grid g(x);
   const int64_t total = g.images * g.count();
   if (total < 16) return std::nullopt;
-  std::vector<uint8_t> marks = mark_blocks(x.const_data_ptr<float>(), g);
+  std::vector<uint8_t> marks = with_elements(x, [&](auto zero) { return mark_blocks(x.const_data_ptr<decltype(zero)>(), g); });
   if (std::count(marks.begin(), marks.end(), 1) > share * static_cast<double>(total)) return std::nullopt;
   std::vector<ImageBox> boxes;
   const int64_t dims = x.dim() - 2;

@@ -12,7 +12,8 @@
 namespace mdt::winograd {
 namespace {
 
-using direct::Group;
+// Products are float, whatever the elements are.
+using Group = direct::Group<float>;
 
 // A worker's buffers of transformed tiles should leave room in the second-level cache. The filter's gradient goes through
 // all of its sums with every chunk and wants larger ones. Both measured on 1 MiB per core.
@@ -44,7 +45,7 @@ struct GroupFilters {
 
 int64_t place_groups(std::vector<GroupFilters>& list, int64_t channels_in, int64_t channels_out, int64_t window_z) {
   int64_t floats = 0;
-  for (Group& g : direct::channel_groups(channels_out)) {
+  for (Group& g : direct::channel_groups<float>(channels_out)) {
     const int64_t point = window_z * channels_in * g.kernels->width;
     list.push_back({std::move(g), nullptr, point});
     floats += kPoints * point;
@@ -77,7 +78,7 @@ void transform_filters(const std::vector<GroupFilters>& groups, const Layer& l, 
           }
         }
         for (int64_t i = 0; i < count; i++) {
-          Tile t{from + (in + i) * l.channels_out + g.first, kWindow * block, block, f.at + (tap * l.channels_in + in + i) * g.kernels->width,
+          Tile<float, float> t{from + (in + i) * l.channels_out + g.first, kWindow * block, block, f.at + (tap * l.channels_in + in + i) * g.kernels->width,
                  kInputs * f.point, f.point, kInputs, kInputs};
           if (transposed) t.from = turned + i * kTaps * g.count, t.from_row = kWindow * g.count, t.from_column = g.count;
           transform<FilterAxis, Padding::kZero>(t, g.count);
@@ -100,12 +101,13 @@ struct Product {
 };
 
 // `slices`: a chunk of the source, one per tap.
-void multiply(const Layer& l, const GroupFilters& f, const Source<InputAxis>& source, const std::vector<SliceTap>& taps, const std::vector<const float*>& slices,
+template <class E>
+void multiply(const Layer& l, const GroupFilters& f, const Source<InputAxis, E>& source, const std::vector<SliceTap>& taps, const std::vector<const float*>& slices,
               const Product& product) {
-  const direct::Kernels& k = *f.group.kernels;
+  const direct::Kernels<float>& k = *f.group.kernels;
   const int64_t blocks = (product.tiles + k.limit - 1) / k.limit;
   std::vector<const float*> rows(taps.size()), weights(taps.size());
-  direct::TileArgs args{rows.data(), weights.data(), static_cast<int64_t>(taps.size()), l.channels_in, source.width, k.width, nullptr, nullptr, 1.0f, kAllLanes};
+  direct::TileArgs<float> args{rows.data(), weights.data(), static_cast<int64_t>(taps.size()), l.channels_in, source.width, k.width, nullptr, nullptr, 1.0f, kAllLanes};
   for (int64_t p = 0; p < kPoints; p++) {
     for (size_t r = 0; r < taps.size(); r++) weights[r] = f.at + p * f.point + taps[r].tap * l.channels_in * k.width;
     for (int64_t b = 0; b < blocks; b++) {
@@ -118,13 +120,14 @@ void multiply(const Layer& l, const GroupFilters& f, const Source<InputAxis>& so
 }
 
 // The products of a chunk back to outputs.
+template <class E>
 void write_tiles(const Layer& l, const Work& work, const Work::Item& item, int64_t z, const Group& g, const Product& product, const float* bias, float slope,
-                 float* to) {
+                 E* to) {
   const float* from = product.at;
   for (int64_t tile = item.first; tile < item.last; tile++, from += g.kernels->width) {
     const Work::Place place = work.place(tile);
-    float* at = to + (((place.image * l.target[0] + z) * l.target[1] + place.y) * l.target[2] + place.x) * l.channels_out + g.first;
-    transform<OutputAxis, Padding::kKeep>({from, kInputs * product.point, product.point, at, l.target[2] * l.channels_out, l.channels_out,
+    E* at = to + (((place.image * l.target[0] + z) * l.target[1] + place.y) * l.target[2] + place.x) * l.channels_out + g.first;
+    transform<OutputAxis, Padding::kKeep>(Tile<float, E>{from, kInputs * product.point, product.point, at, l.target[2] * l.channels_out, l.channels_out,
                                            static_cast<int>(std::min<int64_t>(kOutputs, l.target[1] - place.y)),
                                            static_cast<int>(std::min<int64_t>(kOutputs, l.target[2] - place.x)), bias ? bias + g.first : nullptr, slope},
                                           g.count);
@@ -135,7 +138,8 @@ int64_t chunk_tiles(const ChunkSize& size, int64_t floats_per_tile) {
   return std::max(size.least_tiles, size.bytes / kFloat / kPoints / floats_per_tile);
 }
 
-void convolve(const Layer& l, const float* from, const float* filter, bool transposed, const float* bias, float slope, float* to) {
+template <class E>
+void convolve(const Layer& l, const E* from, const float* filter, bool transposed, const float* bias, float slope, E* to) {
   std::vector<GroupFilters> groups;
   const Buffer filters(place_groups(groups, l.channels_in, l.channels_out, l.window_z));
   set_memory(groups, filters.data());
@@ -143,7 +147,7 @@ void convolve(const Layer& l, const float* from, const float* filter, bool trans
 
   const int64_t product_width = widest(groups);
   const Work work(l, chunk_tiles(kChunk, l.window_z * packed_width(l.channels_in) + product_width));
-  const Source<InputAxis> source{work, from, l.source, l.channels_in, l.pad_y, l.pad_x};
+  const Source<InputAxis, E> source{work, from, l.source, l.channels_in, l.pad_y, l.pad_x};
   const int64_t window_floats = l.window_z * source.slice_floats(), product_floats = kPoints * point_stride(work.largest, product_width);
   const int64_t worker_floats = window_floats + product_floats + source.edge_floats();
   const int64_t workers = std::min<int64_t>(at::get_num_threads(), work.count());
@@ -152,7 +156,7 @@ void convolve(const Layer& l, const float* from, const float* filter, bool trans
   at::parallel_for(0, workers, 1, [&](int64_t first, int64_t last) {
     for (int64_t worker = first; worker < last; worker++) {
       float *slices = memory.data() + worker * worker_floats, *products = slices + window_floats;
-      Window window(source, l.window_z, slices, products + product_floats);
+      Window<E> window(source, l.window_z, slices, products + product_floats);
       std::vector<const float*> seen(l.window_z);
       for (int64_t index = next++; index < work.count(); index = next++) {
         const Work::Item item = work.item(index);
@@ -179,23 +183,26 @@ bool suits(const Shape& s) {
   return direct::available() && fits && channels.first >= 4 && s.out[1] * s.out[2] >= kOutputs * kOutputs;
 }
 
-void forward(const Shape& s, const float* x, const float* filter, const float* bias, float slope, float* y) {
+template <class E>
+void forward(const Shape& s, const E* x, const float* filter, const float* bias, float slope, E* y) {
   convolve(forward_layer(s), x, filter, false, bias, slope, y);
 }
 
-void input_gradient(const Shape& s, const float* dy, const float* filter, float* dx) {
+template <class E>
+void input_gradient(const Shape& s, const E* dy, const float* filter, E* dx) {
   convolve(gradient_layer(s), dy, filter, true, nullptr, 1.0f, dx);
 }
 
 namespace {
 
 // Adds what one slice of a chunk gives to the sums [point, tap z, in, width]: V_pᵀ · W_p at each point.
-void add_products(const Layer& l, const std::vector<GroupFilters>& sums, const Source<InputAxis>& inputs, const std::vector<SliceTap>& taps,
-                  const std::vector<const float*>& slices, const Source<GradientAxis>& gradients, const float* gradient, int64_t tiles) {
+template <class E>
+void add_products(const Layer& l, const std::vector<GroupFilters>& sums, const Source<InputAxis, E>& inputs, const std::vector<SliceTap>& taps,
+                  const std::vector<const float*>& slices, const Source<GradientAxis, E>& gradients, const float* gradient, int64_t tiles) {
   for (int64_t p = 0; p < kPoints; p++) {
     for (size_t r = 0; r < taps.size(); r++) {
       for (const GroupFilters& f : sums) {
-        const direct::Kernels& k = *f.group.kernels;
+        const direct::Kernels<float>& k = *f.group.kernels;
         const int64_t blocks = (l.channels_in + k.limit - 1) / k.limit;
         for (int64_t b = 0; b < blocks; b++) {
           const int64_t c = l.channels_in * b / blocks, size = l.channels_in * (b + 1) / blocks - c;
@@ -223,7 +230,7 @@ void write_filters(const Layer& l, const std::vector<GroupFilters>& sums, int64_
             for (int64_t o = 0; o < width; o++) total[o] += total[part * part_floats + o];
           }
         }
-        transform<FilterGradientAxis, Padding::kKeep>({sum, kInputs * f.point, f.point, to + f.group.first, kWindow * block, block, kWindow, kWindow}, f.group.count);
+        transform<FilterGradientAxis, Padding::kKeep>(Tile<float, float>{sum, kInputs * f.point, f.point, to + f.group.first, kWindow * block, block, kWindow, kWindow}, f.group.count);
       }
     }
   });
@@ -231,13 +238,14 @@ void write_filters(const Layer& l, const std::vector<GroupFilters>& sums, int64_
 
 }  // namespace
 
-void filter_gradient(const Shape& s, const float* dy, const float* x, float* d_filter) {
+template <class E>
+void filter_gradient(const Shape& s, const E* dy, const E* x, float* d_filter) {
   const Layer l = forward_layer(s);
   std::vector<GroupFilters> groups;
   const int64_t sum_floats = place_groups(groups, l.channels_in, l.channels_out, l.window_z);
   const Work work(l, chunk_tiles(kGradientChunk, l.window_z * packed_width(l.channels_in) + packed_width(l.channels_out)));
-  const Source<InputAxis> inputs{work, x, l.source, l.channels_in, l.pad_y, l.pad_x};
-  const Source<GradientAxis> gradients{work, dy, l.target, l.channels_out, 0, 0};
+  const Source<InputAxis, E> inputs{work, x, l.source, l.channels_in, l.pad_y, l.pad_x};
+  const Source<GradientAxis, E> gradients{work, dy, l.target, l.channels_out, 0, 0};
   const int64_t window_floats = l.window_z * inputs.slice_floats(), gradient_floats = gradients.slice_floats();
   const int64_t part_floats = sum_floats + window_floats + gradient_floats + std::max(inputs.edge_floats(), gradients.edge_floats());
   // Parts are cut by the thread count alone and added in order: the result does not depend on timing.
@@ -249,7 +257,7 @@ void filter_gradient(const Shape& s, const float* dy, const float* x, float* d_f
       std::fill(sum, sum + sum_floats, 0.0f);
       std::vector<GroupFilters> sums = groups;
       set_memory(sums, sum);
-      Window window(inputs, l.window_z, slices, edge);
+      Window<E> window(inputs, l.window_z, slices, edge);
       std::vector<const float*> seen(l.window_z);
       for (int64_t index = work.count() * part / parts; index < work.count() * (part + 1) / parts; index++) {
         const Work::Item item = work.item(index);
@@ -267,5 +275,12 @@ void filter_gradient(const Shape& s, const float* dy, const float* x, float* d_f
   set_memory(groups, memory.data());
   write_filters(l, groups, parts, part_floats, d_filter);
 }
+
+template void forward(const Shape&, const float*, const float*, const float*, float, float*);
+template void forward(const Shape&, const simd::BFloat16*, const float*, const float*, float, simd::BFloat16*);
+template void input_gradient(const Shape&, const float*, const float*, float*);
+template void input_gradient(const Shape&, const simd::BFloat16*, const float*, simd::BFloat16*);
+template void filter_gradient(const Shape&, const float*, const float*, float*);
+template void filter_gradient(const Shape&, const simd::BFloat16*, const simd::BFloat16*, float*);
 
 }  // namespace mdt::winograd

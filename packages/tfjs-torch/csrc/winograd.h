@@ -9,10 +9,10 @@ namespace mdt::winograd {
 // or outputs, against the direct kernels (2 to 3.7 times) as against ATen's.
 bool suits(const direct::Shape& s);
 
-// As their namesakes in direct_conv.h. Rounding errors reach a few 1e-6 of the largest result; what is not finite spoils its
-// whole tile.
-void forward(const direct::Shape& s, const float* x, const float* filter, const float* bias, float slope, float* y);
-void input_gradient(const direct::Shape& s, const float* dy, const float* filter, float* dx);
-void filter_gradient(const direct::Shape& s, const float* dy, const float* x, float* d_filter);
+// As their namesakes in direct_conv.h; the products are float's, also of bfloat16. Rounding errors reach a few 1e-6 of the
+// largest result; what is not finite spoils its whole tile.
+template <class E> void forward(const direct::Shape& s, const E* x, const float* filter, const float* bias, float slope, E* y);
+template <class E> void input_gradient(const direct::Shape& s, const E* dy, const float* filter, E* dx);
+template <class E> void filter_gradient(const direct::Shape& s, const E* dy, const E* x, float* d_filter);
 
 }  // namespace mdt::winograd

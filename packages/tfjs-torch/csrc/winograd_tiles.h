@@ -92,10 +92,10 @@ struct Work {
 inline int64_t point_stride(int64_t tiles, int64_t width) { return ((tiles * width + 15) / 16 | 1) * 16; }
 
 // A chunk of tiles of an image, slice by slice, transformed along `Axis`: [point, tile, width].
-template <class Axis>
+template <class Axis, class E>
 struct Source {
   const Work& work;
-  const float* data;
+  const E* data;
   std::array<int64_t, 3> size;
   int64_t channels, pad_y, pad_x;
   int64_t width = packed_width(channels), point = point_stride(work.largest, width);
@@ -104,18 +104,19 @@ struct Source {
   int64_t slice_floats() const { return kPoints * point; }
   int64_t edge_floats() const { return kSide * kSide * width; }
 
-  void read(const Work::Item& item, int64_t z, float* to, float* edge) const {
+  void read(const Work::Item& item, int64_t z, float* to, float* room) const {
+    E* edge = reinterpret_cast<E*>(room);
     for (int64_t tile = item.first; tile < item.last; tile++, to += width) {
       const Work::Place place = work.place(tile);
       const int64_t y = place.y - pad_y, x = place.x - pad_x;
-      const float* slice = data + (place.image * size[0] + z) * size[1] * size[2] * channels;
-      Tile t{slice + (y * size[2] + x) * channels, size[2] * channels, channels, to, kInputs * point, point, kInputs, kInputs};
+      const E* slice = data + (place.image * size[0] + z) * size[1] * size[2] * channels;
+      Tile<E, float> t{slice + (y * size[2] + x) * channels, size[2] * channels, channels, to, kInputs * point, point, kInputs, kInputs};
       if (y < 0 || x < 0 || y + kSide > size[1] || x + kSide > size[2]) {
         // At the border the tile is copied with zeros around it.
-        std::fill(edge, edge + kSide * kSide * channels, 0.0f);
+        std::fill(edge, edge + kSide * kSide * channels, E(0.0f));
         const int64_t begin = std::max<int64_t>(0, -x), end = std::min<int64_t>(kSide, size[2] - x);
         for (int64_t j = std::max<int64_t>(0, -y); j < std::min<int64_t>(kSide, size[1] - y) && begin < end; j++) {
-          std::memcpy(edge + (j * kSide + begin) * channels, slice + ((y + j) * size[2] + x + begin) * channels, (end - begin) * channels * sizeof(float));
+          std::memcpy(edge + (j * kSide + begin) * channels, slice + ((y + j) * size[2] + x + begin) * channels, (end - begin) * channels * sizeof(E));
         }
         t.from = edge;
         t.from_row = kSide * channels;
@@ -126,9 +127,10 @@ struct Source {
 };
 
 // The transformed slices that a window along z needs.
+template <class E>
 class Window {
  public:
-  Window(const Source<InputAxis>& source, int64_t slots, float* memory, float* edge) : source_(source), memory_(memory), edge_(edge), held_(slots, -1) {}
+  Window(const Source<InputAxis, E>& source, int64_t slots, float* memory, float* edge) : source_(source), memory_(memory), edge_(edge), held_(slots, -1) {}
   void start(const Work::Item& item) {
     item_ = item;
     std::fill(held_.begin(), held_.end(), -1);
@@ -142,7 +144,7 @@ class Window {
   }
 
  private:
-  const Source<InputAxis>& source_;
+  const Source<InputAxis, E>& source_;
   float *memory_, *edge_;
   std::vector<int64_t> held_;
   Work::Item item_{};

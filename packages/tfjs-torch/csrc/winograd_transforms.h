@@ -7,7 +7,7 @@
 #include "direct_conv_tile.h"
 
 #pragma GCC push_options
-#pragma GCC target("avx512f,avx512vl,avx512bw,avx512dq,fma")
+#pragma GCC target("avx512f,avx512vl,avx512bw,avx512dq,avx512bf16,fma")
 
 namespace mdt::winograd {
 
@@ -93,48 +93,47 @@ struct FilterGradientAxis {
   }
 };
 
-// A grid of channel rows and the grid that an axis policy makes of it: element (y, x) lies y · row + x · column floats
+// A grid of channel rows and the grid that an axis policy makes of it: element (y, x) lies y · row + x · column elements
 // behind (0, 0). Of the result only `rows` × `columns` are written, act(· + bias) of them.
+template <class From, class To>
 struct Tile {
-  const float* from;
+  const From* from;
   ptrdiff_t from_row, from_column;
-  float* to;
+  To* to;
   ptrdiff_t to_row, to_column;
   int rows, columns;
   const float* bias = nullptr;
   float slope = 1.0f;
 };
 
-template <int Width> using Register = typename direct::TailRegister<Width>::type;
-
 // What lies behind the last channel: written as zero, or left alone.
 enum class Padding { kZero, kKeep };
 
 // One register of channels through both axes. `mask`: its channels, all of them unless Partial.
-template <class Axis, int Width, bool Partial, Padding padding>
-__attribute__((always_inline)) inline void transform_register(const Tile& t, int64_t channel, uint16_t mask) {
-  using R = Register<Width>;
+template <class Axis, int Width, bool Partial, Padding padding, class From, class To>
+MDT_INLINE void transform_register(const Tile<From, To>& t, int64_t channel, uint16_t mask) {
+  using R = simd::Register<Width>;
   R half[Axis::kTo][Axis::kFrom];
-  const float* from = t.from + channel;
+  const From* from = t.from + channel;
 #pragma GCC unroll 6
   for (int x = 0; x < Axis::kFrom; x++) {
     R in[Axis::kFrom], out[Axis::kTo];
 #pragma GCC unroll 6
     for (int y = 0; y < Axis::kFrom; y++) {
-      const float* at = from + y * t.from_row + x * t.from_column;
+      const From* at = from + y * t.from_row + x * t.from_column;
       if constexpr (std::is_same_v<Axis, InputAxis>) {
         // What the next tile of the row sees beside this one.
         if (x >= kInputs - kOutputs) _mm_prefetch(reinterpret_cast<const char*>(at + kOutputs * t.from_column), _MM_HINT_T0);
       }
-      in[y] = Partial ? direct::tail_load_part<Width>(at, mask) : direct::tail_load<Width>(at);
+      in[y] = Partial ? simd::load_part<Width>(at, mask) : simd::load<Width>(at);
     }
     Axis::apply(in, out);
 #pragma GCC unroll 6
     for (int y = 0; y < Axis::kTo; y++) half[y][x] = out[y];
   }
   R bias{};
-  if (t.bias) bias = Partial ? direct::tail_load_part<Width>(t.bias + channel, mask) : direct::tail_load<Width>(t.bias + channel);
-  float* to = t.to + channel;
+  if (t.bias) bias = Partial ? simd::load_part<Width>(t.bias + channel, mask) : simd::load<Width>(t.bias + channel);
+  To* to = t.to + channel;
 #pragma GCC unroll 6
   for (int y = 0; y < Axis::kTo; y++) {
     if (y >= t.rows) break;
@@ -143,20 +142,20 @@ __attribute__((always_inline)) inline void transform_register(const Tile& t, int
 #pragma GCC unroll 6
     for (int x = 0; x < Axis::kTo; x++) {
       if (x >= t.columns) break;
-      float* at = to + y * t.to_row + x * t.to_column;
+      To* at = to + y * t.to_row + x * t.to_column;
       R value = out[x];
       if constexpr (std::is_same_v<Axis, OutputAxis>) {
         value += bias;
-        if (t.slope != 1.0f) value = direct::activate(value, t.slope);
+        if (t.slope != 1.0f) value = simd::activate<Width>(value, t.slope);
       }
-      if constexpr (Partial && padding == Padding::kKeep) direct::tail_store_part<Width>(at, value, mask);
-      else __builtin_memcpy(at, &value, sizeof value);
+      if constexpr (Partial && padding == Padding::kKeep) simd::store_part<Width>(at, value, mask);
+      else simd::store<Width>(at, value);
     }
   }
 }
 
-template <class Axis, Padding padding>
-inline void transform(const Tile& t, int64_t channels) {
+template <class Axis, Padding padding, class From, class To>
+inline void transform(const Tile<From, To>& t, int64_t channels) {
   int64_t c = 0;
   for (; c + 16 <= channels; c += 16) transform_register<Axis, 16, false, padding>(t, c, 0xffff);
   const int64_t rest = channels - c;

@@ -49,7 +49,13 @@ if (headers.nodedir) {
   env.CPLUS_INCLUDE_PATH = [headers.include, env.CPLUS_INCLUDE_PATH].filter(Boolean).join(':');
 }
 console.log(`tfjs-torch: compiling against libtorch ${libtorch.version}`);
-const result = spawnSync(process.execPath, args, { cwd: here, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+const result = spawnSync(process.execPath, args, {
+  cwd: here,
+  env,
+  encoding: 'utf8',
+  maxBuffer: 2 ** 28,
+  stdio: ['ignore', 'pipe', 'pipe'],
+});
 if (result.status !== 0) {
   console.error(result.stdout.slice(-4000) + result.stderr.slice(-8000));
   fail('the addon did not compile; the compiler’s messages stand above.');

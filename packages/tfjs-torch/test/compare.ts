@@ -2,6 +2,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import { rng } from '@mdt/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
+import type { Precision } from '../src/index.js';
 
 // TensorFlow.js's own backend `cpu` says what is right; values may differ by rounding.
 
@@ -58,6 +59,15 @@ function run(op: Op, inputs: readonly Values[]): Result[] {
     });
   });
 }
+
+/**
+ * By how much products may differ, as a share of the largest. In bfloat16, of 8 bits, each operand and the result are rounded by
+ * up to 2⁻⁹ of themselves; three such errors stay below 2⁻⁷ of the largest result.
+ */
+export const tolerances: readonly (readonly [Precision, number])[] = [
+  ['float32', 1e-5],
+  ['bfloat16', 2 ** -7],
+];
 
 /** Differences as a share of the largest finite value. */
 export function expectClose(actual: readonly number[], expected: readonly number[], tolerance = 1e-5, name = ''): void {

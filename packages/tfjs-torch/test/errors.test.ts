@@ -136,6 +136,8 @@ describe('the kernels of @mdt/core', () => {
     tf.engine().runKernel(name, inputs, attrs as never);
   const conv = { strides: [1, 1], pads: [1, 1], activation: 'linear' };
   const image = () => x([1, 6, 6, 2]);
+  const resize = { size: [4, 2], factors: [0, 0], mode: 'nearest', alignment: 'half-pixel' };
+  const norm = { groups: 2, epsilon: 1e-5 };
   const filter = () => x([3, 3, 2, 4]);
   const cases: [string, () => () => unknown, RegExp][] = [
     [
@@ -204,19 +206,34 @@ describe('the kernels of @mdt/core', () => {
       /MdtMaxPoolGrad: dy has shape \[1,6,6,2\], expected \[1,3,3,2\]/,
     ],
     [
-      'a dy that the factors do not divide',
-      () => run(kernels.UpsampleGrad, { dy: image() }, { factors: [4, 2], mode: 'nearest' }),
-      /no multiple of the factors 4x2/,
+      'a dy of another size than the resized image',
+      () => run(kernels.ResizeGrad, { dy: image() }, { ...resize, inputSize: [2, 3] }),
+      /MdtResizeGrad: dy has shape \[1,6,6,2\], expected \[1,4,2,2\]/,
+    ],
+    [
+      'a size of another number of axes',
+      () => run(kernels.Resize, { x: image() }, { ...resize, size: [4, 2, 2] }),
+      /MdtResize: x has shape \[1,6,6,2\], expected 3 spatial axes/,
+    ],
+    [
+      'a size of nothing',
+      () => run(kernels.Resize, { x: image() }, { ...resize, size: [4, 0] }),
+      /cannot resize \[1,6,6,2\] to \[1,4,0,2\]/,
+    ],
+    [
+      'groups that do not divide the channels',
+      () => run(kernels.GroupNorm, { x: image() }, { groups: 3, epsilon: 1e-5 }),
+      /MdtGroupNorm: 3 groups do not divide the 2 channels/,
     ],
     [
       'a scale of another length',
-      () => run(kernels.InstanceNorm, { x: image(), scale: x([3]) }, { epsilon: 1e-5 }),
-      /MdtInstanceNorm: scale has shape \[3\], expected \[2\]/,
+      () => run(kernels.GroupNorm, { x: image(), scale: x([3]) }, norm),
+      /MdtGroupNorm: scale has shape \[3\], expected \[2\]/,
     ],
     [
       'a dy of another shape, behind a norm',
-      () => run(kernels.InstanceNormGrad, { dy: x([2]), x: image() }, { epsilon: 1e-5 }),
-      /MdtInstanceNormGrad: dy has shape/,
+      () => run(kernels.GroupNormGrad, { dy: x([2]), x: image() }, norm),
+      /MdtGroupNormGrad: dy has shape/,
     ],
   ];
   for (const [name, call, message] of cases) test(`refuse ${name}`, () => expect(call()).toThrow(message));
@@ -227,8 +244,8 @@ describe('the kernels of @mdt/core', () => {
       ['ConvAct', run(kernels.ConvAct, { x: of([1, 6, 6, 2]), filter: filter() }, conv) as never],
       ['ConvAct', run(kernels.ConvAct, { x: image(), filter: of([3, 3, 2, 4]) }, conv) as never],
       ['ConvAct', run(kernels.ConvAct, { x: x([1, 6, 80, 2]), filter: filter(), bias: of([4]) }, conv) as never],
-      ['InstanceNorm', run(kernels.InstanceNorm, { x: of([1, 6, 6, 2]) }, { epsilon: 1e-5 }) as never],
-      ['InstanceNorm', run(kernels.InstanceNorm, { x: image(), scale: of([2]) }, { epsilon: 1e-5 }) as never],
+      ['GroupNorm', run(kernels.GroupNorm, { x: of([1, 6, 6, 2]) }, norm) as never],
+      ['GroupNorm', run(kernels.GroupNorm, { x: image(), scale: of([2]) }, norm) as never],
       [
         'AdamStep',
         run(

@@ -1,13 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { useTorch } from '../src/index.js';
-import { agrees, expectClose, floats, ints, type Op } from './compare.js';
-
-beforeAll(() => useTorch({ threads: 2 }));
+import { agrees as agreesWithin, expectClose, floats, ints, type Op, tolerances, type Values } from './compare.js';
 
 const swap = (shape: number[], really: boolean) => (really ? [...shape.slice(0, -2), shape.at(-1)!, shape.at(-2)!] : shape);
 
-describe('matMul', () => {
+describe.each(tolerances)('matMul in %s', (precision, tolerance) => {
+  beforeAll(() => useTorch({ threads: 2, precision }));
+  const agrees = (name: string, op: Op, inputs: readonly Values[]) => agreesWithin(name, op, inputs, tolerance);
   for (const ofA of [false, true]) {
     for (const ofB of [false, true]) {
       for (const [a, b] of [
@@ -41,9 +41,9 @@ describe('matMul', () => {
     const explicit = tf.matMul(tf.tile(a, [1, 3, 1, 1]), tf.tile(tf.reshape(b, [1, 3, 4, 2]), [2, 1, 1, 1]));
     const result = tf.matMul(a, b);
     expect(result.shape).toEqual([2, 3, 3, 2]);
-    expectClose(Array.from(result.dataSync()), Array.from(explicit.dataSync()));
+    expectClose(Array.from(result.dataSync()), Array.from(explicit.dataSync()), tolerance);
   });
-  agrees('of integers', tf.matMul as Op, [ints([3, 4]), ints([4, 2], { seed: 5 })]);
+  agreesWithin('of integers', tf.matMul as Op, [ints([3, 4]), ints([4, 2], { seed: 5 })]);
   agrees('of integers and floats', tf.matMul as Op, [ints([3, 4]), floats([4, 2], { seed: 5 })]);
   agrees('over an inner axis of no size', tf.matMul as Op, [floats([3, 0]), floats([0, 2])]);
   agrees('dot and outer product', ((x: tf.Tensor1D, y: tf.Tensor1D) => [tf.dot(x, y), tf.outerProduct(x, y)]) as Op, [

@@ -102,8 +102,10 @@ import { transposeGradConfig } from '@tensorflow/tfjs-core/dist/gradients/Transp
 import { unpackGradConfig } from '@tensorflow/tfjs-core/dist/gradients/Unpack_grad.js';
 import { unsortedSegmentSumGradConfig } from '@tensorflow/tfjs-core/dist/gradients/UnsortedSegmentSum_grad.js';
 import { zerosLikeGradConfig } from '@tensorflow/tfjs-core/dist/gradients/ZerosLike_grad.js';
+import { missingGradients } from './missing-gradients.js';
 
 const configs: readonly GradConfig[] = [
+  ...missingGradients,
   absGradConfig,
   acosGradConfig,
   acoshGradConfig,
@@ -207,7 +209,8 @@ const configs: readonly GradConfig[] = [
 ];
 
 /**
- * Makes sure that TensorFlow.js knows the gradients of its own ops (all but `Prod`). May be called any number of times; a
+ * Makes sure that TensorFlow.js knows the gradients of its own ops (all but `Prod`), and two that it lacks itself: of
+ * `conv3dTranspose` and of `gatherND`. May be called any number of times; a
  * gradient that somebody else registered stays.
  */
 export function registerGradients(): void {

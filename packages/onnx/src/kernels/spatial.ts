@@ -22,17 +22,24 @@ function resize(input: string, modeOf: (call: KernelCall) => Record<string, Attr
   return (call) => {
     const { builder } = call;
     const x = call.value(input);
-    const scales = call.shape.slice(1, -1).map((n, d) => n / x.shape[d + 1]!);
+    const factors = (call.attrs.factors as number[] | undefined) ?? []; // 0: the sizes decide
+    const scales = call.shape.slice(1, -1).map((n, d) => factors[d] || n / x.shape[d + 1]!);
     const inputs = [builder.in('first', x), '', builder.floats([1, 1, ...scales])];
     return { name: builder.node('Resize', inputs, modeOf(call)), order: 'first' };
   };
 }
 
-/** Whole factors at half-pixel centres; the nearest cell is then the one that the output cell lies in. */
-const wholeFactors = ({ attrs }: KernelCall): Record<string, AttributeValue> =>
-  attrs.mode === 'nearest'
-    ? { mode: 'nearest', coordinate_transformation_mode: 'asymmetric', nearest_mode: 'floor' }
-    : { mode: 'linear', coordinate_transformation_mode: 'half_pixel' };
+/** Our own resizes: where cells lie, and that a nearest cell at equal distance is the higher one. */
+const aligned = ({ attrs }: KernelCall): Record<string, AttributeValue> => {
+  const transforms: Record<string, string> = { 'half-pixel': 'half_pixel', corners: 'align_corners', asymmetric: 'asymmetric' };
+  const rounding = attrs.alignment === 'asymmetric' ? 'floor' : 'round_prefer_ceil';
+  const nearest = attrs.mode === 'nearest';
+  return {
+    mode: nearest ? 'nearest' : 'linear',
+    coordinate_transformation_mode: transforms[String(attrs.alignment)]!,
+    ...(nearest && { nearest_mode: rounding }),
+  };
+};
 
 /** TensorFlow.js's own resizes: corners aligned, half pixels, or neither. */
 function coordinates(mode: 'nearest' | 'linear') {
@@ -47,6 +54,7 @@ const instanceNorm: KernelExport = (call) => {
   const { builder } = call;
   const x = call.value('x');
   const channels = x.shape.at(-1)!;
+  if (call.attrs.groups !== channels) cannotExport(call, `groups of several channels, ${call.attrs.groups} of ${channels}`);
   const given = (name: string, fallback: number): string => {
     const value = call.optional(name);
     return value ? builder.in('last', value) : builder.floats(Array(channels).fill(fallback));
@@ -83,10 +91,10 @@ export const spatialKernels: Record<string, KernelExport> = {
   MaxPool3D: pooling('MaxPool', 'filterSize', windowAttributes),
   AvgPool: pooling('AveragePool', 'filterSize', windowAttributes),
   AvgPool3D: pooling('AveragePool', 'filterSize', windowAttributes),
-  MdtUpsample: resize('x', wholeFactors),
+  MdtResize: resize('x', aligned),
   ResizeNearestNeighbor: resize('images', coordinates('nearest')),
   ResizeBilinear: resize('images', coordinates('linear')),
-  MdtInstanceNorm: instanceNorm,
-  MdtInstanceNormAffine: instanceNorm,
+  MdtGroupNorm: instanceNorm,
+  MdtGroupNormAffine: instanceNorm,
   FusedBatchNorm: batchNorm,
 };

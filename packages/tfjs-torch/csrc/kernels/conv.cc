@@ -1,5 +1,6 @@
 // Convolutions, channels last: Winograd's or our direct kernels where they are quicker, ATen's (oneDNN's) elsewhere.
 #include "../call.h"
+#include "../channel_sums.h"
 #include "../direct_conv.h"
 #include "../sparse_boxes.h"
 #include "../winograd.h"
@@ -17,15 +18,24 @@ at::Tensor filter_from_aten(const at::Tensor& filter) { return filter.movedim({0
 struct Geometry {
   std::vector<int64_t> strides, pads;
   int64_t activation;
-  explicit Geometry(Call& c) : strides(c.integers()), pads(c.integers()), activation(c.integer()) {}
+  at::ScalarType results, products;
+  explicit Geometry(Call& c) : strides(c.integers()), pads(c.integers()), activation(c.integer()), results(low_type(c.integer())) {
+    products = results == at::kBFloat16 && c.stored(0).is_cpu() && !has_bfloat16_products() ? at::kFloat : results;
+  }
   std::vector<int64_t> ones() const { return std::vector<int64_t>(strides.size(), 1); }
   std::vector<int64_t> zeros() const { return std::vector<int64_t>(strides.size(), 0); }
 };
 
+// What a product reads: in memory order, in the type of products.
+at::Tensor operand(const at::Tensor& x, const Geometry& g) {
+  if (!x.is_floating_point()) throw std::invalid_argument("expected floats");
+  return contiguous(converted(x, g.products));
+}
+
 at::Tensor through_activation(Call& c, const Geometry& g) {
-  const at::Tensor& dy = c.in(0);
-  if (g.activation == 1) return at::threshold_backward(dy, c.in(1), 0);
-  if (g.activation == 2) return at::leaky_relu_backward(dy, c.in(1), 0.01, true);
+  const at::Tensor dy = operand(c.stored(0), g);
+  if (g.activation == 1) return at::threshold_backward(dy, operand(c.stored(1), g), 0);
+  if (g.activation == 2) return at::leaky_relu_backward(dy, operand(c.stored(1), g), 0.01, true);
   return dy;
 }
 
@@ -52,20 +62,29 @@ direct::Shape direct_shape(c10::IntArrayRef in, c10::IntArrayRef out, c10::IntAr
 
 constexpr float kSlopes[] = {1.0f, 0.0f, 0.01f};  // by activation
 
-// x [n, …, in], filter [k…, in, out] → [n, …, out]
-at::Tensor forward(const at::Tensor& input, const at::Tensor& filter, const std::optional<at::Tensor>& bias, const Geometry& g,
+enum class Method { kAten, kDirect, kWinograd };
+
+Method method(const at::Tensor& x, const direct::Shape& s) {
+  if (!x.is_cpu()) return Method::kAten;
+  return winograd::suits(s) ? Method::kWinograd : direct::suits(s) ? Method::kDirect : Method::kAten;
+}
+
+// x [n, …, in], filter [k…, in, out] → [n, …, out]; x as operand() gives it, filter and bias float32.
+at::Tensor forward(const at::Tensor& x, const at::Tensor& filter, const std::optional<at::Tensor>& bias, const Geometry& g,
                    const std::vector<int64_t>& shape) {
-  const at::Tensor x = input.contiguous();
   const direct::Shape s = direct_shape(x.sizes(), shape, filter.sizes(), g, g.pads);
-  const bool tiled = x.is_cpu() && winograd::suits(s);
-  if (tiled || (x.is_cpu() && direct::suits(s))) {
+  if (const Method how = method(x, s); how != Method::kAten) {
     at::Tensor y = at::empty(shape, x.options());
-    const at::Tensor weights = filter.contiguous();
-    (tiled ? winograd::forward : direct::forward)(s, x.const_data_ptr<float>(), weights.const_data_ptr<float>(), bias ? bias->const_data_ptr<float>() : nullptr,
-                                                  kSlopes[g.activation], y.mutable_data_ptr<float>());
+    const at::Tensor weights = contiguous(filter);
+    with_elements(x, [&](auto zero) {
+      using E = decltype(zero);
+      (how == Method::kWinograd ? winograd::forward<E> : direct::forward<E>)(s, x.const_data_ptr<E>(), weights.const_data_ptr<float>(),
+                                                                             bias ? bias->const_data_ptr<float>() : nullptr, kSlopes[g.activation], y.mutable_data_ptr<E>());
+    });
     return y;
   }
-  at::Tensor y = channels_last(at::convolution(channels_first(x), filter_to_aten(filter), bias, g.strides, g.pads, g.ones(), false, g.zeros(), 1));
+  const auto low_bias = bias ? std::optional<at::Tensor>(bias->to(x.scalar_type())) : std::nullopt;
+  at::Tensor y = channels_last(at::convolution(channels_first(x), filter_to_aten(filter.to(x.scalar_type())), low_bias, g.strides, g.pads, g.ones(), false, g.zeros(), 1));
   if (g.activation == 1) y.relu_();
   if (g.activation == 2) at::leaky_relu_(y, 0.01);
   return y;
@@ -80,30 +99,51 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> backward(const at::Tensor& dy, co
 
 at::Tensor input_gradient(const at::Tensor& gradient, const std::vector<int64_t>& shape, const at::Tensor& filter, const Geometry& g,
                           const std::vector<int64_t>& pads) {
-  const at::Tensor dy = gradient.contiguous();
+  const at::Tensor dy = contiguous(gradient);
   const at::Tensor dx = at::empty(shape, dy.options());
   const direct::Shape s = direct_shape(shape, dy.sizes(), filter.sizes(), g, pads);
-  const bool tiled = dy.is_cpu() && winograd::suits(s);
-  if (tiled || (dy.is_cpu() && direct::suits(s))) {
-    const at::Tensor weights = filter.contiguous();
-    (tiled ? winograd::input_gradient : direct::input_gradient)(s, dy.const_data_ptr<float>(), weights.const_data_ptr<float>(), dx.mutable_data_ptr<float>());
+  if (const Method how = method(dy, s); how != Method::kAten) {
+    const at::Tensor weights = contiguous(filter);
+    with_elements(dy, [&](auto zero) {
+      using E = decltype(zero);
+      (how == Method::kWinograd ? winograd::input_gradient<E> : direct::input_gradient<E>)(s, dy.const_data_ptr<E>(), weights.const_data_ptr<float>(), dx.mutable_data_ptr<E>());
+    });
     return dx;
   }
   // ATen asks for x, but only its shape counts here.
-  return channels_last(std::get<0>(backward(dy, dx, filter_to_aten(filter), g, pads, {true, false, false})));
+  return channels_last(std::get<0>(backward(dy, dx, filter_to_aten(filter.to(dy.scalar_type())), g, pads, {true, false, false})));
 }
 
 at::Tensor filter_gradient(const at::Tensor& gradient, const at::Tensor& input, const std::vector<int64_t>& shape, const Geometry& g,
                            const std::vector<int64_t>& pads) {
-  const at::Tensor dy = gradient.contiguous(), x = input.contiguous();
-  at::Tensor filter = at::empty(shape, dy.options());
+  const at::Tensor dy = contiguous(gradient), x = contiguous(input);
+  at::Tensor filter = at::empty(shape, dy.options().dtype(at::kFloat));
   const direct::Shape s = direct_shape(x.sizes(), dy.sizes(), shape, g, pads);
-  const bool tiled = dy.is_cpu() && winograd::suits(s);
-  if (tiled || (dy.is_cpu() && direct::suits(s))) {
-    (tiled ? winograd::filter_gradient : direct::filter_gradient)(s, dy.const_data_ptr<float>(), x.const_data_ptr<float>(), filter.mutable_data_ptr<float>());
+  if (const Method how = method(dy, s); how != Method::kAten) {
+    with_elements(dy, [&](auto zero) {
+      using E = decltype(zero);
+      (how == Method::kWinograd ? winograd::filter_gradient<E> : direct::filter_gradient<E>)(s, dy.const_data_ptr<E>(), x.const_data_ptr<E>(), filter.mutable_data_ptr<float>());
+    });
     return filter;
   }
-  return filter_from_aten(std::get<1>(backward(dy, x, filter_to_aten(filter), g, pads, {false, true, false})));
+  // Here, too, only the filter's shape counts.
+  return filter_from_aten(std::get<1>(backward(dy, x, filter_to_aten(filter.to(dy.scalar_type())), g, pads, {false, true, false}))).to(at::kFloat);
+}
+
+// Σ dy over everything but channels.
+at::Tensor bias_gradient(const at::Tensor& dy) {
+  const int64_t channels = dy.size(-1);
+  if (!dy.is_cpu()) return dy.reshape({-1, channels}).sum(0, false, at::kFloat);
+  at::Tensor sum = at::empty({channels}, dy.options().dtype(at::kFloat));
+  with_elements(dy, [&](auto zero) {
+    using E = decltype(zero);
+    const E* from = dy.const_data_ptr<E>();
+    const auto sums = channel_sums<1>(channels > 0 ? dy.numel() / channels : 0, channels, [&](int64_t at, float* to) {
+      for (int64_t c = 0; c < channels; c++) to[c] += static_cast<float>(from[at + c]);
+    });
+    std::copy(sums.begin(), sums.end(), sum.mutable_data_ptr<float>());
+  });
+  return sum;
 }
 
 // The part of an image that a box of outputs sees: [begin, end) of the input, which may reach into the padding, and the
@@ -138,12 +178,12 @@ std::vector<int64_t> spatial(const std::vector<int64_t>& shape) { return {shape.
 // x, filter, bias? → y
 void conv_act(Call& c) {
   const Geometry g(c);
-  const at::Tensor &x = c.in(0), &filter = c.in(1);
+  const at::Tensor x = operand(c.stored(0), g), &filter = c.in(1);
   const std::optional<at::Tensor> bias = c.has(2) ? std::optional<at::Tensor>(c.in(2).contiguous()) : std::nullopt;
   std::vector<int64_t> shape{x.size(0)};
   for (size_t d = 0; d < g.strides.size(); d++) shape.push_back((x.size(d + 1) + 2 * g.pads[d] - filter.size(d)) / g.strides[d] + 1);
   shape.push_back(filter.size(-1));
-  c.out(forward(x, filter, bias, g, shape));
+  c.out(forward(x, filter, bias, g, shape).to(g.results));
 }
 
 // dy, y?, filter → dx
@@ -153,7 +193,7 @@ void conv_input_grad(Call& c) {
   const at::Tensor dy = through_activation(c, g);
   const at::Tensor& filter = c.in(2);
   const auto boxes = non_zero_boxes(dy, kSparseShare);
-  if (!boxes) return c.out(input_gradient(dy, shape, filter, g, g.pads));
+  if (!boxes) return c.out(input_gradient(dy, shape, filter, g, g.pads).to(g.results));
   at::Tensor dx = at::zeros(shape, dy.options());
   const std::vector<int64_t> window(filter.sizes().begin(), filter.sizes().end() - 2);
   for (const ImageBox& box : *boxes) {
@@ -169,7 +209,7 @@ void conv_input_grad(Call& c) {
     const at::Tensor part = input_gradient(crop(dy, box.image, box.begin, box.end), part_shape, filter, g, g.zeros());
     crop(dx, box.image, field.inner_begin, field.inner_end).add_(crop(part, 0, from, to));
   }
-  c.out(std::move(dx));
+  c.out(dx.to(g.results));
 }
 
 // dy, y?, x → dFilter, dBias
@@ -177,11 +217,11 @@ void conv_filter_grad(Call& c) {
   const Geometry g(c);
   const auto shape = c.integers();  // [k…, in, out]
   const at::Tensor dy = through_activation(c, g);
-  const at::Tensor& x = c.in(2);
-  c.out(dy.reshape({-1, dy.size(-1)}).sum(0), 1);
+  const at::Tensor x = operand(c.stored(2), g);
+  c.out(bias_gradient(dy), 1);
   const auto boxes = non_zero_boxes(dy, kSparseShare);
   if (!boxes) return c.out(filter_gradient(dy, x, shape, g, g.pads), 0);
-  at::Tensor sum = at::zeros(shape, dy.options());
+  at::Tensor sum = at::zeros(shape, dy.options().dtype(at::kFloat));
   const std::vector<int64_t> window(shape.begin(), shape.end() - 2);
   for (const ImageBox& box : *boxes) {
     const Field field(box, window, spatial(x.sizes().vec()), g);

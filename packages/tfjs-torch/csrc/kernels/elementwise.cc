@@ -7,9 +7,12 @@ namespace {
 using Unary = at::Tensor (*)(const at::Tensor&);
 using Binary = at::Tensor (*)(const at::Tensor&, const at::Tensor&);
 
-template <Unary F>
+// Whether a kernel keeps what is held in 16 bits so: where all its inputs are.
+enum class Held { kFloat, kAlike };
+
+template <Unary F, Held held = Held::kFloat>
 void unary(Call& c) {
-  c.out(F(c.in(0)));
+  c.out(F(held == Held::kAlike ? c.stored(0) : c.in(0)));
 }
 
 template <Binary F>
@@ -24,9 +27,9 @@ void real(Call& c) {
 }
 
 // Arithmetic on two booleans counts them.
-template <Binary F>
+template <Binary F, Held held = Held::kFloat>
 void arithmetic(Call& c) {
-  const at::Tensor &a = c.in(0), &b = c.in(1);
+  const at::Tensor &a = held == Held::kAlike ? c.alike(0) : c.in(0), &b = held == Held::kAlike ? c.alike(1) : c.in(1);
   const bool booleans = a.scalar_type() == at::kBool && b.scalar_type() == at::kBool;
   c.out(booleans ? F(a.to(at::kInt), b.to(at::kInt)) : F(a, b));
 }
@@ -105,14 +108,14 @@ void add_elementwise(std::vector<Kernel>& k) {
       {"Abs", unary<at::abs>}, {"Acos", real<at::acos>}, {"Acosh", real<at::acosh>}, {"Asin", real<at::asin>},
       {"Asinh", real<at::asinh>}, {"Atan", real<at::atan>}, {"Atanh", real<at::atanh>}, {"Ceil", unary<at::ceil>},
       {"Cos", real<at::cos>}, {"Cosh", real<at::cosh>}, {"Elu", real<elu>}, {"Erf", real<at::erf>},
-      {"Exp", real<at::exp>}, {"Expm1", real<at::expm1>}, {"Floor", unary<at::floor>}, {"Identity", unary<identity>},
+      {"Exp", real<at::exp>}, {"Expm1", real<at::expm1>}, {"Floor", unary<at::floor>}, {"Identity", unary<identity, Held::kAlike>},
       {"IsFinite", unary<is_finite>}, {"IsInf", unary<is_inf>}, {"IsNan", unary<is_nan>}, {"Log", real<at::log>},
       {"Log1p", real<at::log1p>}, {"LogicalNot", unary<at::logical_not>}, {"Neg", unary<at::neg>},
-      {"Reciprocal", real<at::reciprocal>}, {"Relu", unary<at::relu>}, {"Relu6", unary<relu6>},
+      {"Reciprocal", real<at::reciprocal>}, {"Relu", unary<at::relu, Held::kAlike>}, {"Relu6", unary<relu6, Held::kAlike>},
       {"Round", unary<round_even>}, {"Rsqrt", real<at::rsqrt>}, {"Selu", real<selu>}, {"Sigmoid", real<at::sigmoid>},
       {"Sign", unary<at::sign>}, {"Sin", real<at::sin>}, {"Sinh", real<at::sinh>}, {"Softplus", real<softplus>},
       {"Sqrt", real<at::sqrt>}, {"Square", unary<square>}, {"Tan", real<at::tan>}, {"Tanh", real<at::tanh>},
-      {"Add", arithmetic<add>}, {"Atan2", binary<at::atan2>}, {"Equal", binary<at::eq>}, {"FloorDiv", arithmetic<floor_divide>},
+      {"Add", arithmetic<add, Held::kAlike>}, {"Atan2", binary<at::atan2>}, {"Equal", binary<at::eq>}, {"FloorDiv", arithmetic<floor_divide>},
       {"Greater", binary<at::gt>}, {"GreaterEqual", binary<at::ge>}, {"Less", binary<at::lt>}, {"LessEqual", binary<at::le>},
       {"LogicalAnd", binary<at::logical_and>}, {"LogicalOr", binary<at::logical_or>}, {"Maximum", arithmetic<at::maximum>},
       {"Minimum", arithmetic<at::minimum>}, {"Mod", arithmetic<remainder>}, {"Multiply", arithmetic<at::mul>},
@@ -123,7 +126,7 @@ void add_elementwise(std::vector<Kernel>& k) {
       {"RealDiv", arithmetic<divide>}, {"SquaredDifference", arithmetic<squared_difference>}, {"Sub", arithmetic<subtract>},
       {"Cast", cast}, {"Fill", fill},
       {"Step", [](Call& c) { c.out(step(c.in(0), c.number())); }},
-      {"LeakyRelu", [](Call& c) { c.out(at::leaky_relu(c.in(0).to(at::kFloat), c.number())); }},
+      {"LeakyRelu", [](Call& c) { c.out(at::leaky_relu(is_low(c.stored(0)) ? c.stored(0) : c.in(0).to(at::kFloat), c.number())); }},
       {"ClipByValue", [](Call& c) {
          const double low = c.number();
          c.out(at::clamp(c.in(0), low, c.number()).to(c.in(0).scalar_type()));
@@ -133,8 +136,8 @@ void add_elementwise(std::vector<Kernel>& k) {
          c.out(at::where(y >= 0, c.in(0), c.in(0) * (y + 1)));
        }},
       {"AddN", [](Call& c) {
-         at::Tensor sum = c.in(0).clone();
-         for (size_t i = 1; i < c.num_inputs(); i++) sum.add_(c.in(i));
+         at::Tensor sum = c.alike(0).clone();
+         for (size_t i = 1; i < c.num_inputs(); i++) sum.add_(c.alike(i));
          c.out(std::move(sum));
        }},
       {"Select", [](Call& c) {
@@ -143,14 +146,15 @@ void add_elementwise(std::vector<Kernel>& k) {
          c.out(at::where(condition, c.in(1), c.in(2)));
        }},
       {"AddAct", [](Call& c) {
-         at::Tensor y = at::add(c.in(0), c.in(1));
+         at::Tensor y = at::add(c.alike(0), c.alike(1));
          c.out(activate(y, c.integer()));
        }},
       {"ActGrad", [](Call& c) {
          const int64_t activation = c.integer();
-         if (activation == 1) return c.out(at::threshold_backward(c.in(0), c.in(1), 0));
-         if (activation == 2) return c.out(at::leaky_relu_backward(c.in(0), c.in(1), 0.01, true));
-         c.out(c.in(0));
+         const at::Tensor dy = activation == 0 ? c.stored(0) : converted(c.stored(0), c.stored(1).scalar_type());
+         if (activation == 1) return c.out(at::threshold_backward(dy, c.stored(1), 0));
+         if (activation == 2) return c.out(at::leaky_relu_backward(dy, c.stored(1), 0.01, true));
+         c.out(dy);
        }},
   });
 }

@@ -21,7 +21,7 @@ at::Tensor checked(const at::Tensor& indices, int64_t size) {
 void gather(Call& c) {
   const int64_t axis = c.integer(), batch_dims = c.integer();
   const auto shape = c.integers();
-  const at::Tensor &x = c.in(0), &indices = c.in(1);
+  const at::Tensor &x = c.stored(0), &indices = c.in(1);
   const at::Tensor flat = checked(indices, x.size(axis));
   if (batch_dims == 0) return c.out(at::index_select(x, axis, flat).reshape(shape));
   const auto sizes = x.sizes();
@@ -37,7 +37,7 @@ void gather(Call& c) {
 
 void gather_nd(Call& c) {
   const auto shape = c.integers();
-  const at::Tensor &x = c.in(0), &indices = c.in(1);
+  const at::Tensor &x = c.stored(0), &indices = c.in(1);
   const int64_t depth = indices.size(-1);
   const at::Tensor rows = indices.reshape({-1, depth});
   at::Tensor flat = at::zeros({rows.size(0)}, rows.options().dtype(at::kLong));

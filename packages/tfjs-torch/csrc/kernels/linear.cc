@@ -2,13 +2,24 @@
 #include "../call.h"
 
 namespace mdt {
+namespace {
 
-void add_linear(std::vector<Kernel>& k) {
-  k.push_back({"BatchMatMul", [](Call& c) {
-                 const at::Tensor a = c.flag() ? c.in(0).transpose(-2, -1) : c.in(0);
-                 const at::Tensor b = c.flag() ? c.in(1).transpose(-2, -1) : c.in(1);
-                 c.out(at::matmul(a, b));
-               }});
+// a, b → a · b, each transposed by request. Integers are multiplied as they are.
+void batch_mat_mul(Call& c) {
+  const bool transpose_a = c.flag(), transpose_b = c.flag();
+  const at::ScalarType results = low_type(c.integer());
+  const bool floats = c.stored(0).is_floating_point() && c.stored(1).is_floating_point();
+  const bool low = floats && is_low(results) && (!c.stored(0).is_cpu() || has_bfloat16_products());
+  const auto operand = [&](size_t i, bool transpose) {
+    const at::Tensor x = low ? converted(c.stored(i), results) : c.in(i);
+    return transpose ? x.transpose(-2, -1) : x;
+  };
+  const at::Tensor y = at::matmul(operand(0, transpose_a), operand(1, transpose_b));
+  c.out(floats && is_low(results) ? y.to(results) : y);
 }
+
+}  // namespace
+
+void add_linear(std::vector<Kernel>& k) { k.push_back({"BatchMatMul", batch_mat_mul}); }
 
 }  // namespace mdt

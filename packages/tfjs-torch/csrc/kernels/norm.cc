@@ -1,173 +1,238 @@
-// Instance norm, channels last: every channel of every image to mean 0 and variance 1.
+// Normalisation by groups of channels, channels last: each group of each image to mean 0 and variance 1. One channel a group is
+// instance norm; one image that holds a whole batch is batch norm. Sums and statistics are float32 and double, also where
+// elements are held in bfloat16.
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "../call.h"
+#include "../channel_sums.h"
+#include "../elements.h"
 
 namespace mdt {
 namespace {
 
 struct Extent {
-  int64_t images, voxels, channels;
-  explicit Extent(const at::Tensor& x) : images(x.size(0)), channels(x.size(-1)) {
+  int64_t images, voxels, channels, groups;
+  Extent(const at::Tensor& x, int64_t groups) : images(x.size(0)), channels(x.size(-1)), groups(groups) {
     voxels = channels > 0 && images > 0 ? x.numel() / (images * channels) : 0;
   }
+  int64_t group_of(int64_t channel) const { return channel / (channels / groups); }
+  // Values that one mean is taken over.
+  double count() const { return static_cast<double>(voxels) * static_cast<double>(channels / groups); }
+  // Sums per channel to their group's, per channel.
+  void by_group(std::vector<double>& sums) const {
+    std::vector<double> total(groups, 0.0);
+    for (int64_t c = 0; c < channels; c++) total[group_of(c)] += sums[c];
+    for (int64_t c = 0; c < channels; c++) sums[c] = total[group_of(c)];
+  }
 };
 
-// Sums over the voxels of one image, per channel: out[i * channels + c] += term(i, voxel offset, c). Each thread sums its
-// own part in double; parts are added in a fixed order, so that a result never depends on timing.
-template <int N, class F>
-std::vector<double> sums(const Extent& e, F term) {
-  const int64_t parts = std::max<int64_t>(1, std::min<int64_t>(at::get_num_threads(), e.voxels / 1024));
-  std::vector<double> partial(parts * N * e.channels, 0.0);
-  at::parallel_for(0, parts, 1, [&](int64_t first, int64_t last) {
-    for (int64_t p = first; p < last; p++) {
-      double* to = partial.data() + p * N * e.channels;
-      for (int64_t v = e.voxels * p / parts; v < e.voxels * (p + 1) / parts; v++) term(v * e.channels, to);
-    }
+// Voxels that are widened and narrowed together.
+constexpr int64_t kBlockFloats = 4096;
+
+// Calls f(first voxel, voxels) for blocks of an image, on all threads.
+template <class F>
+void each_block(const Extent& e, F f) {
+  const int64_t block = std::max<int64_t>(1, kBlockFloats / std::max<int64_t>(1, e.channels));
+  at::parallel_for(0, (e.voxels + block - 1) / block, 2, [&](int64_t first, int64_t last) {
+    for (int64_t b = first; b < last; b++) f(b * block, std::min(block, e.voxels - b * block));
   });
-  for (int64_t p = 1; p < parts; p++) {
-    for (int64_t i = 0; i < N * e.channels; i++) partial[i] += partial[p * N * e.channels + i];
-  }
-  partial.resize(N * e.channels);
-  return partial;
 }
 
-template <class F>
-void each_voxel(const Extent& e, F apply) {
-  const int64_t grain = std::max<int64_t>(1, 8192 / std::max<int64_t>(1, e.channels));
-  at::parallel_for(0, e.voxels, grain, [&](int64_t first, int64_t last) {
-    for (int64_t v = first; v < last; v++) apply(v * e.channels);
-  });
-}
+template <class E>
+float value(E v) { return static_cast<float>(v); }
 
 struct Moments {
-  std::vector<double> mean, inverse_deviation;
+  std::vector<double> mean, inverse_deviation;  // per channel, equal within a group
 };
 
-Moments moments(const Extent& e, const float* x, double epsilon) {
+template <class E>
+Moments moments(const Extent& e, const E* x, double epsilon) {
   const int64_t C = e.channels;
-  std::vector<double> mean = sums<1>(e, [&](int64_t at, double* to) {
-    for (int64_t c = 0; c < C; c++) to[c] += x[at + c];
+  std::vector<double> mean = channel_sums<1>(e.voxels, C, [&](int64_t at, float* to) {
+    for (int64_t c = 0; c < C; c++) to[c] += value(x[at + c]);
   });
-  for (double& m : mean) m /= static_cast<double>(e.voxels);
-  std::vector<double> variance = sums<1>(e, [&](int64_t at, double* to) {
+  e.by_group(mean);
+  for (double& m : mean) m /= e.count();
+  const std::vector<float> centre(mean.begin(), mean.end());
+  std::vector<double> variance = channel_sums<1>(e.voxels, C, [&](int64_t at, float* to) {
     for (int64_t c = 0; c < C; c++) {
-      const double d = x[at + c] - mean[c];
+      const float d = value(x[at + c]) - centre[c];
       to[c] += d * d;
     }
   });
-  for (double& v : variance) v = 1.0 / std::sqrt(v / static_cast<double>(e.voxels) + epsilon);
+  // What rounding the centre to float left out.
+  for (int64_t c = 0; c < C; c++) variance[c] -= static_cast<double>(e.voxels) * (mean[c] - centre[c]) * (mean[c] - centre[c]);
+  e.by_group(variance);
+  for (double& v : variance) v = 1.0 / std::sqrt(std::max(0.0, v / e.count()) + epsilon);
   return {std::move(mean), std::move(variance)};
 }
 
 // What is not on the processor is composed of ATen's kernels.
 struct Normalized {
-  at::Tensor x, inverse;  // [n, voxels, c]; [n, 1, c]
-  Normalized(const at::Tensor& from, double epsilon) {
-    const at::Tensor rows = from.reshape({from.size(0), -1, from.size(-1)});
-    const auto [variance, mean] = at::var_mean(rows, at::OptionalIntArrayRef(1), 0, true);
+  at::Tensor x, inverse;  // [n, voxels, groups, c / groups]; [n, 1, groups, 1]
+  Normalized(const at::Tensor& from, int64_t groups, double epsilon) {
+    const at::Tensor rows = from.reshape({from.size(0), -1, groups, from.size(-1) / groups});
+    const auto [variance, mean] = at::var_mean(rows, at::IntArrayRef{1, 3}, 0, true);
     inverse = at::rsqrt(variance + epsilon);
     x = (rows - mean) * inverse;
   }
+  at::Tensor per_channel(const at::Tensor& values) const { return values.reshape({1, 1, x.size(2), x.size(3)}); }
 };
 
-void instance_norm_composed(Call& c, double epsilon) {
-  at::Tensor y = Normalized(c.in(0), epsilon).x;
-  if (c.has(1)) y = y * c.in(1);
-  if (c.has(2)) y = y + c.in(2);
-  c.out(y.reshape(c.in(0).sizes()));
+void group_norm_composed(Call& c, int64_t groups, double epsilon) {
+  const Normalized n(c.in(0), groups, epsilon);
+  at::Tensor y = n.x;
+  if (c.has(1)) y = y * n.per_channel(c.in(1));
+  if (c.has(2)) y = y + n.per_channel(c.in(2));
+  c.out(y.reshape(c.in(0).sizes()).to(c.stored(0).scalar_type()));
 }
 
-void instance_norm_grad_composed(Call& c, double epsilon) {
-  const Normalized n(c.in(1), epsilon);
+void group_norm_grad_composed(Call& c, int64_t groups, double epsilon) {
+  const Normalized n(c.in(1), groups, epsilon);
+  const at::IntArrayRef group{1, 3}, rows{0, 1};
   const at::Tensor dy = c.in(0).reshape(n.x.sizes());
-  const at::Tensor g = c.has(2) ? dy * c.in(2) : dy;
-  const at::Tensor dx = n.inverse * (g - g.mean(1, true) - n.x * (g * n.x).mean(1, true));
-  c.out(dx.reshape(c.in(1).sizes()), 0);
-  c.out((dy * n.x).sum(at::IntArrayRef{0, 1}), 1);
-  c.out(dy.sum(at::IntArrayRef{0, 1}), 2);
+  const at::Tensor g = c.has(2) ? dy * n.per_channel(c.in(2)) : dy;
+  const at::Tensor dx = n.inverse * (g - g.mean(group, true) - n.x * (g * n.x).mean(group, true));
+  c.out(dx.reshape(c.in(1).sizes()).to(c.stored(1).scalar_type()), 0);
+  c.out((dy * n.x).sum(rows).reshape({-1}), 1);
+  c.out(dy.sum(rows).reshape({-1}), 2);
 }
 
-// x, scale?, offset? → y
-void instance_norm(Call& c) {
-  const double epsilon = c.number();
-  if (!c.in(0).is_cpu()) return instance_norm_composed(c, epsilon);
-  const at::Tensor x = c.in(0).contiguous();
-  const Extent e(x);
+template <class E>
+void normalise(const Extent& e, const E* x, const float* scale, const float* offset, double epsilon, E* y) {
   const int64_t C = e.channels;
-  at::Tensor y = at::empty_like(x);
-  const float* scale = c.has(1) ? c.in(1).const_data_ptr<float>() : nullptr;
-  const float* offset = c.has(2) ? c.in(2).const_data_ptr<float>() : nullptr;
-  for (int64_t n = 0; n < e.images; n++) {
-    const float* from = x.const_data_ptr<float>() + n * e.voxels * C;
-    float* to = y.mutable_data_ptr<float>() + n * e.voxels * C;
-    const Moments m = moments(e, from, epsilon);
+  for (int64_t n = 0; n < e.images; n++, x += e.voxels * C, y += e.voxels * C) {
+    const Moments m = moments(e, x, epsilon);
     std::vector<float> a(C), b(C);
     for (int64_t k = 0; k < C; k++) {
       const double gain = m.inverse_deviation[k] * (scale ? scale[k] : 1.0f);
       a[k] = static_cast<float>(gain);
       b[k] = static_cast<float>((offset ? offset[k] : 0.0f) - m.mean[k] * gain);
     }
-    each_voxel(e, [&](int64_t at) {
-      for (int64_t k = 0; k < C; k++) to[at + k] = from[at + k] * a[k] + b[k];
+    each_block(e, [&](int64_t first, int64_t voxels) {
+      std::vector<float> in(std::is_same_v<E, float> ? 0 : voxels * C), out(in.size());
+      const float* from = as_floats(x + first * C, voxels * C, in.data());
+      float* to = floats_for(y + first * C, out.data());
+      for (int64_t v = 0; v < voxels; v++, from += C, to += C) {
+        for (int64_t k = 0; k < C; k++) to[k] = from[k] * a[k] + b[k];
+      }
+      write_floats(out.data(), voxels * C, y + first * C);
     });
   }
-  c.out(std::move(y));
 }
 
-// dy, x, scale? → dx, dScale, dOffset
-void instance_norm_grad(Call& c) {
-  const double epsilon = c.number();
-  if (!c.in(0).is_cpu()) return instance_norm_grad_composed(c, epsilon);
-  const at::Tensor dy = c.in(0).contiguous(), x = c.in(1).contiguous();
-  const Extent e(x);
+template <class E>
+void normalise_grad(const Extent& e, const E* dy, const E* x, const float* scale, double epsilon, E* dx, double* d_scale, double* d_offset) {
   const int64_t C = e.channels;
-  const float* scale = c.has(2) ? c.in(2).const_data_ptr<float>() : nullptr;
-  at::Tensor dx = at::empty_like(x);
-  std::vector<double> d_scale(C, 0.0), d_offset(C, 0.0);
-  for (int64_t n = 0; n < e.images; n++) {
-    const float* from = x.const_data_ptr<float>() + n * e.voxels * C;
-    const float* grad = dy.const_data_ptr<float>() + n * e.voxels * C;
-    float* to = dx.mutable_data_ptr<float>() + n * e.voxels * C;
-    const Moments m = moments(e, from, epsilon);
+  for (int64_t n = 0; n < e.images; n++, x += e.voxels * C, dy += e.voxels * C, dx += e.voxels * C) {
+    const Moments m = moments(e, x, epsilon);
+    const std::vector<float> centre(m.mean.begin(), m.mean.end());
     // [Σ dy, Σ dy·(x − mean)]
-    const std::vector<double> s = sums<2>(e, [&](int64_t at, double* into) {
+    const std::vector<double> s = channel_sums<2>(e.voxels, C, [&](int64_t at, float* into) {
       for (int64_t k = 0; k < C; k++) {
-        into[k] += grad[at + k];
-        into[C + k] += static_cast<double>(grad[at + k]) * (from[at + k] - m.mean[k]);
+        const float d = value(dy[at + k]);
+        into[k] += d;
+        into[C + k] += d * (value(x[at + k]) - centre[k]);
       }
     });
-    // dx = gain · (dy − mean(dy) − x̂ · mean(dy · x̂)), x̂ the normalised x: linear in dy and x.
-    std::vector<float> by_dy(C), by_x(C), constant(C);
+    // dx = gain · dy − (mean of gain · dy) − x̂ · (mean of gain · dy · x̂) over the group, x̂ the normalised x: linear in dy and x.
+    std::vector<double> gain(C), mean_dy(C), mean_dyx(C);
     for (int64_t k = 0; k < C; k++) {
-      const double inverse = m.inverse_deviation[k], gain = inverse * (scale ? scale[k] : 1.0f);
-      const double slope = gain * inverse * inverse * s[C + k] / static_cast<double>(e.voxels);
-      by_dy[k] = static_cast<float>(gain);
-      by_x[k] = static_cast<float>(-slope);
-      constant[k] = static_cast<float>(slope * m.mean[k] - gain * s[k] / static_cast<double>(e.voxels));
+      const double inverse = m.inverse_deviation[k];
+      gain[k] = inverse * (scale ? scale[k] : 1.0f);
+      mean_dy[k] = gain[k] * s[k];
+      mean_dyx[k] = gain[k] * s[C + k];
       d_scale[k] += s[C + k] * inverse;
       d_offset[k] += s[k];
     }
-    each_voxel(e, [&](int64_t at) {
-      for (int64_t k = 0; k < C; k++) to[at + k] = grad[at + k] * by_dy[k] + from[at + k] * by_x[k] + constant[k];
+    e.by_group(mean_dy);
+    e.by_group(mean_dyx);
+    std::vector<float> by_dy(C), by_x(C), constant(C);
+    for (int64_t k = 0; k < C; k++) {
+      const double inverse = m.inverse_deviation[k], slope = inverse * inverse * mean_dyx[k] / e.count();
+      by_dy[k] = static_cast<float>(gain[k]);
+      by_x[k] = static_cast<float>(-slope);
+      constant[k] = static_cast<float>(slope * m.mean[k] - mean_dy[k] / e.count());
+    }
+    each_block(e, [&](int64_t first, int64_t voxels) {
+      const int64_t room = std::is_same_v<E, float> ? 0 : voxels * C;
+      std::vector<float> in(room), in_dy(room), out(room);
+      const float *from = as_floats(x + first * C, voxels * C, in.data()), *grad = as_floats(dy + first * C, voxels * C, in_dy.data());
+      float* to = floats_for(dx + first * C, out.data());
+      for (int64_t v = 0; v < voxels; v++, from += C, grad += C, to += C) {
+        for (int64_t k = 0; k < C; k++) to[k] = grad[k] * by_dy[k] + from[k] * by_x[k] + constant[k];
+      }
+      write_floats(out.data(), voxels * C, dx + first * C);
     });
   }
-  const auto as_tensor = [&](const std::vector<double>& values) {
-    at::Tensor t = at::empty({C}, x.options());
-    std::transform(values.begin(), values.end(), t.mutable_data_ptr<float>(), [](double v) { return static_cast<float>(v); });
-    return t;
-  };
+}
+
+const float* optional_floats(const Call& c, size_t i) { return c.has(i) ? c.in(i).const_data_ptr<float>() : nullptr; }
+
+// x, scale?, offset? → y
+void group_norm(Call& c) {
+  const int64_t groups = c.integer();
+  const double epsilon = c.number();
+  if (!c.stored(0).is_cpu()) return group_norm_composed(c, groups, epsilon);
+  const at::Tensor x = contiguous(c.stored(0));
+  at::Tensor y = at::empty_like(x);
+  with_elements(x, [&](auto zero) {
+    using E = decltype(zero);
+    normalise(Extent(x, groups), x.const_data_ptr<E>(), optional_floats(c, 1), optional_floats(c, 2), epsilon, y.mutable_data_ptr<E>());
+  });
+  c.out(std::move(y));
+}
+
+at::Tensor to_floats(const std::vector<double>& values) {
+  at::Tensor t = at::empty({static_cast<int64_t>(values.size())}, at::kFloat);
+  std::copy(values.begin(), values.end(), t.mutable_data_ptr<float>());
+  return t;
+}
+
+// dy, x, scale? → dx, dScale, dOffset
+void group_norm_grad(Call& c) {
+  const int64_t groups = c.integer();
+  const double epsilon = c.number();
+  if (!c.stored(0).is_cpu()) return group_norm_grad_composed(c, groups, epsilon);
+  const at::Tensor x = contiguous(c.stored(1)), dy = contiguous(converted(c.stored(0), x.scalar_type()));
+  at::Tensor dx = at::empty_like(x);
+  std::vector<double> d_scale(x.size(-1), 0.0), d_offset(x.size(-1), 0.0);
+  with_elements(x, [&](auto zero) {
+    using E = decltype(zero);
+    normalise_grad(Extent(x, groups), dy.const_data_ptr<E>(), x.const_data_ptr<E>(), optional_floats(c, 2), epsilon, dx.mutable_data_ptr<E>(), d_scale.data(), d_offset.data());
+  });
   c.out(std::move(dx), 0);
-  c.out(as_tensor(d_scale), 1);
-  c.out(as_tensor(d_offset), 2);
+  c.out(to_floats(d_scale), 1);
+  c.out(to_floats(d_offset), 2);
+}
+
+// x → mean and variance of each channel
+void channel_moments(Call& c) {
+  if (!c.stored(0).is_cpu()) {
+    const auto [variance, mean] = at::var_mean(c.in(0).reshape({-1, c.in(0).size(-1)}), at::OptionalIntArrayRef(0), 0, false);
+    c.out(mean, 0);
+    return c.out(variance, 1);
+  }
+  const at::Tensor x = contiguous(c.stored(0));
+  const int64_t C = x.size(-1);
+  const Moments m = with_elements(x, [&](auto zero) {
+    Extent e(x, C);
+    e.voxels *= e.images;
+    return moments(e, x.const_data_ptr<decltype(zero)>(), 0.0);
+  });
+  std::vector<double> variance;
+  for (const double inverse : m.inverse_deviation) variance.push_back(1.0 / (inverse * inverse));
+  c.out(to_floats(m.mean), 0);
+  c.out(to_floats(variance), 1);
 }
 
 }  // namespace
 
 void add_norm(std::vector<Kernel>& k) {
-  k.insert(k.end(), {{"InstanceNorm", instance_norm}, {"InstanceNormGrad", instance_norm_grad}});
+  k.insert(k.end(), {{"GroupNorm", group_norm}, {"GroupNormGrad", group_norm_grad}, {"ChannelMoments", channel_moments}});
 }
 
 }  // namespace mdt

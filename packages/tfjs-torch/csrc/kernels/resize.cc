@@ -1,43 +1,145 @@
-// Enlarging by whole factors with half-pixel centres, channels last.
+// Resizing by nearest neighbours or linear interpolation, channels last, any size to any size.
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+
 #include "../call.h"
+#include "../elements.h"
 
 namespace mdt {
 namespace {
 
-at::Tensor upsample(const at::Tensor& x, const std::vector<int64_t>& size, bool linear) {
-  if (size.size() == 3) return linear ? at::upsample_trilinear3d(x, size, false) : at::upsample_nearest3d(x, size);
-  return linear ? at::upsample_bilinear2d(x, size, false) : at::upsample_nearest2d(x, size);
+enum Alignment : int64_t { kHalfPixel = 0, kCorners = 1, kAsymmetric = 2 };
+
+// What one axis adds to each cell of the result: Σ weight · source cell.
+struct Tap {
+  int64_t source;
+  float weight;
+};
+using Axis = std::vector<std::vector<Tap>>;  // by cell of the result
+
+// Of n cells, m. `factor` is the enlargement that places the cells; 0: m / n.
+Axis forward_axis(int64_t n, int64_t m, double factor, bool linear, int64_t alignment) {
+  Axis axis(m);
+  for (int64_t i = 0; i < m; i++) {
+    const double centre = static_cast<double>(i) + (alignment == kHalfPixel ? 0.5 : 0.0);
+    double at;
+    if (alignment == kCorners) at = m > 1 ? centre * static_cast<double>(n - 1) / static_cast<double>(m - 1) : 0.0;
+    else at = factor > 0 ? centre / factor : centre * static_cast<double>(n) / static_cast<double>(m);
+    if (!linear) {
+      const double nearest = std::floor(alignment == kCorners ? at + 0.5 : at);
+      axis[i] = {{std::clamp<int64_t>(static_cast<int64_t>(nearest), 0, n - 1), 1.0f}};
+      continue;
+    }
+    if (alignment == kHalfPixel) at -= 0.5;
+    at = std::clamp(at, 0.0, static_cast<double>(n - 1));
+    const int64_t low = static_cast<int64_t>(at);
+    const float share = static_cast<float>(at - static_cast<double>(low));
+    axis[i] = {{low, 1.0f - share}};
+    if (share > 0) axis[i].push_back({low + 1, share});
+  }
+  return axis;
 }
 
-at::Tensor upsample_grad(const at::Tensor& dy, const std::vector<int64_t>& size, const std::vector<int64_t>& in, bool linear) {
-  if (size.size() == 3) {
-    return linear ? at::upsample_trilinear3d_backward(dy, size, in, false) : at::upsample_nearest3d_backward(dy, size, in);
+// The gradient goes the same ways back.
+Axis turned_round(const Axis& forward, int64_t n) {
+  Axis axis(n);
+  for (size_t i = 0; i < forward.size(); i++) {
+    for (const Tap& tap : forward[i]) axis[tap.source].push_back({static_cast<int64_t>(i), tap.weight});
   }
-  return linear ? at::upsample_bilinear2d_backward(dy, size, in, false) : at::upsample_nearest2d_backward(dy, size, in);
+  return axis;
+}
+
+struct Resize {
+  std::array<int64_t, 3> from{1, 1, 1}, to{1, 1, 1};
+  std::array<Axis, 3> axes;
+  int64_t images, channels;
+};
+
+// to += weight · from
+void add_scaled(const float* from, int64_t n, float weight, float* to) {
+  for (int64_t i = 0; i < n; i++) to[i] += weight * from[i];
+}
+
+// Each row of the result: first the rows that reach it are summed, then that sum along x.
+template <class E>
+void run(const Resize& r, const E* source, E* target) {
+  const int64_t C = r.channels, length = r.from[2] * C, result_length = r.to[2] * C;
+  at::parallel_for(0, r.images * r.to[0] * r.to[1], 1, [&](int64_t first, int64_t last) {
+    std::vector<float> sum(length), widened(std::is_same_v<E, float> ? 0 : length), result(std::is_same_v<E, float> ? 0 : result_length);
+    for (int64_t row = first; row < last; row++) {
+      const auto &ys = r.axes[1][row % r.to[1]], &zs = r.axes[0][row / r.to[1] % r.to[0]];
+      const int64_t image = row / r.to[1] / r.to[0];
+      const float* merged = sum.data();
+      const auto source_row = [&](const Tap& z, const Tap& y) {
+        return as_floats(source + ((image * r.from[0] + z.source) * r.from[1] + y.source) * length, length, widened.data());
+      };
+      if (ys.size() == 1 && zs.size() == 1 && ys[0].weight * zs[0].weight == 1.0f) {
+        merged = source_row(zs[0], ys[0]);
+      } else {
+        std::fill(sum.begin(), sum.end(), 0.0f);
+        for (const Tap& z : zs) for (const Tap& y : ys) add_scaled(source_row(z, y), length, z.weight * y.weight, sum.data());
+      }
+      float* to = floats_for(target + row * result_length, result.data());
+      for (const auto& xs : r.axes[2]) {
+        std::fill(to, to + C, 0.0f);
+        for (const Tap& x : xs) add_scaled(merged + x.source * C, C, x.weight, to);
+        to += C;
+      }
+      write_floats(result.data(), result_length, target + row * result_length);
+    }
+  });
+}
+
+// What is not on the processor: a product with each axis' taps as a matrix.
+at::Tensor run_composed(const Resize& r, const at::Tensor& x, int64_t dims) {
+  at::Tensor y = x;
+  for (int64_t d = 0; d < dims; d++) {
+    const int64_t axis = d + 3 - dims;
+    at::Tensor taps = at::zeros({r.from[axis], r.to[axis]}, at::kFloat);
+    for (int64_t i = 0; i < r.to[axis]; i++) {
+      for (const Tap& tap : r.axes[axis][i]) taps.mutable_data_ptr<float>()[tap.source * r.to[axis] + i] += tap.weight;
+    }
+    y = at::matmul(y.movedim(d + 1, -1), taps.to(x.device())).movedim(-1, d + 1);
+  }
+  return y.contiguous();
+}
+
+// The attributes: linear, alignment, the enlarged axes' sizes before and after, and the factors.
+template <bool kGradient>
+void resize(Call& c) {
+  const bool linear = c.flag();
+  const int64_t alignment = c.integer();
+  const auto before = c.integers(), after = c.integers();
+  std::vector<double> factors(before.size());
+  for (double& f : factors) f = c.number();
+  const at::Tensor x = contiguous(c.stored(0));
+  auto shape = x.sizes().vec();
+  Resize r;
+  r.images = shape.front();
+  r.channels = shape.back();
+  for (auto& axis : r.axes) axis = {{{0, 1.0f}}};
+  for (size_t d = 0; d < before.size(); d++) {
+    const size_t axis = d + 3 - before.size();
+    r.axes[axis] = forward_axis(before[d], after[d], factors[d], linear, alignment);
+    if (kGradient) r.axes[axis] = turned_round(r.axes[axis], before[d]);
+    r.from[axis] = kGradient ? after[d] : before[d];
+    r.to[axis] = shape[d + 1] = kGradient ? before[d] : after[d];
+  }
+  if (!x.is_cpu()) return c.out(run_composed(r, c.in(0), static_cast<int64_t>(before.size())).to(x.scalar_type()));
+  at::Tensor y = at::empty(shape, x.options());
+  with_elements(x, [&](auto zero) {
+    using E = decltype(zero);
+    run(r, x.const_data_ptr<E>(), y.mutable_data_ptr<E>());
+  });
+  c.out(std::move(y));
 }
 
 }  // namespace
 
-void add_resize(std::vector<Kernel>& k) {
-  k.insert(k.end(), {
-      {"Upsample", [](Call& c) {
-         const bool linear = c.flag();
-         const auto factors = c.integers();
-         const at::Tensor x = channels_first(c.in(0));
-         std::vector<int64_t> size;
-         for (size_t d = 0; d < factors.size(); d++) size.push_back(x.size(d + 2) * factors[d]);
-         c.out(channels_last(upsample(x, size, linear)));
-       }},
-      {"UpsampleGrad", [](Call& c) {
-         const bool linear = c.flag();
-         const auto factors = c.integers();
-         const at::Tensor dy = channels_first(c.in(0));
-         auto in = dy.sizes().vec();
-         std::vector<int64_t> size(in.begin() + 2, in.end());
-         for (size_t d = 0; d < factors.size(); d++) in[d + 2] /= factors[d];
-         c.out(channels_last(upsample_grad(dy, size, in, linear)));
-       }},
-  });
-}
+void add_resize(std::vector<Kernel>& k) { k.insert(k.end(), {{"Resize", resize<false>}, {"ResizeGrad", resize<true>}}); }
 
 }  // namespace mdt

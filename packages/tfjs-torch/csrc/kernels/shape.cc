@@ -5,11 +5,11 @@
 namespace mdt {
 namespace {
 
-void reshape(Call& c) { c.out(at::reshape(c.in(0), c.integers())); }
+void reshape(Call& c) { c.out(at::reshape(c.stored(0), c.integers())); }
 
 void slice(Call& c) {
   const auto begin = c.integers(), size = c.integers();
-  at::Tensor y = c.in(0);
+  at::Tensor y = c.stored(0);
   for (size_t d = 0; d < begin.size(); d++) y = y.narrow(d, begin[d], size[d]);
   c.out(y.clone(at::MemoryFormat::Contiguous));
 }
@@ -23,13 +23,13 @@ void pad(Call& c) {
     pads.push_back(before[d]);
     pads.push_back(after[d]);
   }
-  c.out(at::constant_pad_nd(c.in(0), pads, value));
+  c.out(at::constant_pad_nd(c.stored(0), pads, value));
 }
 
-// All inputs, in the type of the first.
+// All inputs, in the type of the first; what is held in 16 bits stays so where all inputs are.
 std::vector<at::Tensor> alike(const Call& c) {
   std::vector<at::Tensor> parts;
-  for (size_t i = 0; i < c.num_inputs(); i++) parts.push_back(c.in(i).to(c.in(0).scalar_type()));
+  for (size_t i = 0; i < c.num_inputs(); i++) parts.push_back(c.alike(i).to(c.alike(0).scalar_type()));
   return parts;
 }
 
@@ -40,7 +40,7 @@ void split(Call& c) {
   const auto sizes = c.integers();
   int64_t at = 0;
   for (size_t i = 0; i < sizes.size(); i++) {
-    c.out(c.in(0).narrow(axis, at, sizes[i]).clone(at::MemoryFormat::Contiguous), i);
+    c.out(c.stored(0).narrow(axis, at, sizes[i]).clone(at::MemoryFormat::Contiguous), i);
     at += sizes[i];
   }
 }
@@ -50,20 +50,20 @@ void split(Call& c) {
 void add_shape(std::vector<Kernel>& k) {
   k.insert(k.end(), {
       {"Reshape", reshape}, {"Slice", slice}, {"PadV2", pad}, {"Concat", concat}, {"SplitV", split},
-      {"Transpose", [](Call& c) { c.out(c.in(0).permute(c.integers()).contiguous()); }},
-      {"Tile", [](Call& c) { c.out(c.in(0).repeat(c.integers())); }},
-      {"BroadcastTo", [](Call& c) { c.out(c.in(0).expand(c.integers()).contiguous()); }},
-      {"Reverse", [](Call& c) { c.out(at::flip(c.in(0), c.integers())); }},
+      {"Transpose", [](Call& c) { c.out(c.stored(0).permute(c.integers()).contiguous()); }},
+      {"Tile", [](Call& c) { c.out(c.stored(0).repeat(c.integers())); }},
+      {"BroadcastTo", [](Call& c) { c.out(c.stored(0).expand(c.integers()).contiguous()); }},
+      {"Reverse", [](Call& c) { c.out(at::flip(c.stored(0), c.integers())); }},
       {"StridedSlice", [](Call& c) {
          const auto begin = c.integers(), end = c.integers(), strides = c.integers();
-         at::Tensor y = c.in(0);
+         at::Tensor y = c.stored(0);
          for (size_t d = 0; d < begin.size(); d++) y = y.slice(d, begin[d], end[d], strides[d]);
          c.out(y.clone(at::MemoryFormat::Contiguous));
        }},
       {"Pack", [](Call& c) { c.out(at::stack(alike(c), c.integer())); }},
       {"Unpack", [](Call& c) {
          const int64_t axis = c.integer();
-         for (size_t i = 0; i < c.num_outputs(); i++) c.out(c.in(0).select(axis, i).clone(at::MemoryFormat::Contiguous), i);
+         for (size_t i = 0; i < c.num_outputs(); i++) c.out(c.stored(0).select(axis, i).clone(at::MemoryFormat::Contiguous), i);
        }},
   });
 }

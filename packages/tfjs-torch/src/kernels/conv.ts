@@ -96,7 +96,12 @@ function forward(name: string): TorchKernel {
   return kernel<'x' | 'filter', ConvAttrs>(name, ({ backend, inputs: { x, filter }, attrs }) => {
     const g = geometry(name, x.shape, filter.shape, attrs);
     const { input, pads, own } = prepared(backend, x, g);
-    const y = backend.run('ConvAct', [input, filter], { shape: g.outShape, dtype: 'float32' }, [g.strides, pads, linear]);
+    const y = backend.run('ConvAct', [input, filter], { shape: g.outShape, dtype: 'float32' }, [
+      g.strides,
+      pads,
+      linear,
+      backend.precisionCode,
+    ]);
     if (own) backend.drop(input);
     return y;
   });
@@ -113,6 +118,7 @@ function inputGrad(name: string): TorchKernel {
       g.strides,
       pads,
       linear,
+      backend.precisionCode,
       padded,
     ]);
     if (same) return dx;
@@ -136,6 +142,7 @@ function filterGrad(name: string): TorchKernel {
       g.strides,
       pads,
       linear,
+      backend.precisionCode,
       attrs.filterShape,
     ]);
     backend.drop(dBias!);

@@ -13,6 +13,6 @@ export const linear: TorchKernel[] = [
     }
     const batch = broadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2), 'BatchMatMul');
     const output = { shape: [...batch, aRows, bColumns], dtype: upcastType(a.dtype, b.dtype) };
-    return backend.run('BatchMatMul', [a, b], output, [attrs.transposeA, attrs.transposeB]);
+    return backend.run('BatchMatMul', [a, b], output, [attrs.transposeA, attrs.transposeB, backend.precisionCode]);
   }),
 ];

@@ -1,5 +1,6 @@
 import { kernels as mdt, product } from '@mdt/core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
+import type { NativeAttr, TorchBackend } from '../backend.js';
 import { kernel, type TorchKernel } from '../kernel.js';
 
 const activationCode: Record<mdt.Activation, number> = { linear: 0, relu: 1, leakyRelu: 2 };
@@ -40,7 +41,32 @@ function checkChannels(name: string, tensors: Record<string, TensorInfo | null |
   for (const [what, t] of Object.entries(tensors)) if (t) checkShape(name, what, [product(t.shape)], [channels]);
 }
 
-const convAttrs = (a: mdt.ConvAttrs) => [a.strides, a.pads, activationCode[a.activation]];
+const convAttrs = (a: mdt.ConvAttrs, backend: TorchBackend) => [
+  a.strides,
+  a.pads,
+  activationCode[a.activation],
+  backend.precisionCode,
+];
+
+const alignmentCode: Record<mdt.Alignment, number> = { 'half-pixel': 0, corners: 1, asymmetric: 2 };
+
+/** Checks a resize from `before` to `after`, shapes with batch and channels, and gives its native attributes. */
+function resizeAttrs(name: string, before: readonly number[], after: readonly number[], a: mdt.ResizeAttrs): NativeAttr[] {
+  checkRank(name, 'x', before, a.size);
+  checkRank(name, 'x', before, a.factors);
+  for (const shape of [before, after]) {
+    if (!shape.slice(1, -1).every((n) => Number.isInteger(n) && n >= 1)) {
+      throw new Error(`${name}: cannot resize [${before.join(',')}] to [${after.join(',')}]`);
+    }
+  }
+  return [a.mode === 'linear', alignmentCode[a.alignment], before.slice(1, -1), after.slice(1, -1), ...a.factors];
+}
+
+function checkGroups(name: string, x: readonly number[], groups: number): void {
+  if (!(Number.isInteger(groups) && groups >= 1 && x.at(-1)! % groups === 0)) {
+    throw new Error(`${name}: ${groups} groups do not divide the ${x.at(-1)} channels of [${x.join(',')}]`);
+  }
+}
 
 /** Shape of a convolution's output; throws where x and the filter do not go together. */
 function convShape(name: string, x: readonly number[], filter: readonly number[], attrs: mdt.ConvAttrs): number[] {
@@ -75,17 +101,17 @@ export const mdtKernels: TorchKernel[] = [
   kernel<'x' | 'filter' | 'bias', mdt.ConvAttrs>(mdt.ConvAct, ({ backend, inputs: { x, filter, bias }, attrs }) => {
     const shape = convShape(mdt.ConvAct, x.shape, filter.shape, attrs);
     checkChannels(mdt.ConvAct, { bias }, shape.at(-1)!);
-    return backend.run('ConvAct', [x, filter, bias], float(shape), convAttrs(attrs));
+    return backend.run('ConvAct', [x, filter, bias], float(shape), convAttrs(attrs, backend));
   }),
   kernel<'dy' | 'y' | 'filter', mdt.ConvInputGradAttrs>(mdt.ConvActInputGrad, ({ backend, inputs: { dy, y, filter }, attrs }) => {
     checkConvGrad(mdt.ConvActInputGrad, { dy, y }, attrs.inputShape, filter.shape, attrs);
     const output = float(attrs.inputShape);
-    return backend.run('ConvActInputGrad', [dy, y, filter], output, [...convAttrs(attrs), attrs.inputShape]);
+    return backend.run('ConvActInputGrad', [dy, y, filter], output, [...convAttrs(attrs, backend), attrs.inputShape]);
   }),
   kernel<'dy' | 'y' | 'x', mdt.ConvFilterGradAttrs>(mdt.ConvActFilterGrad, ({ backend, inputs: { dy, y, x }, attrs }) => {
     checkConvGrad(mdt.ConvActFilterGrad, { dy, y }, x.shape, attrs.filterShape, attrs);
     const outputs = [float(attrs.filterShape), float([attrs.filterShape.at(-1)!])];
-    return backend.runMany('ConvActFilterGrad', [dy, y, x], outputs, [...convAttrs(attrs), attrs.filterShape]);
+    return backend.runMany('ConvActFilterGrad', [dy, y, x], outputs, [...convAttrs(attrs, backend), attrs.filterShape]);
   }),
   kernel<'a' | 'b', mdt.ActAttrs>(mdt.AddAct, ({ backend, inputs: { a, b }, attrs }) => {
     if (a.shape.join() !== b.shape.join()) {
@@ -105,31 +131,31 @@ export const mdtKernels: TorchKernel[] = [
     checkShape(mdt.MaxPoolNdGrad, 'dy', dy.shape, poolShape(mdt.MaxPoolNdGrad, x.shape, { window, strides, pads }));
     return backend.run('MaxPoolGrad', [dy, x], float(x.shape), [window, strides, pads]);
   }),
-  kernel<'x', mdt.UpsampleAttrs>(mdt.Upsample, ({ backend, inputs: { x }, attrs: { factors, mode } }) => {
-    checkRank(mdt.Upsample, 'x', x.shape, factors);
-    const shape = x.shape.map((n, d) => n * (factors[d - 1] ?? 1));
-    return backend.run('Upsample', [x], float(shape), [mode === 'linear', factors]);
+  kernel<'x', mdt.ResizeAttrs>(mdt.Resize, ({ backend, inputs: { x }, attrs }) => {
+    const shape = [x.shape[0]!, ...attrs.size, x.shape.at(-1)!];
+    return backend.run('Resize', [x], float(shape), resizeAttrs(mdt.Resize, x.shape, shape, attrs));
   }),
-  kernel<'dy', mdt.UpsampleAttrs>(mdt.UpsampleGrad, ({ backend, inputs: { dy }, attrs: { factors, mode } }) => {
-    checkRank(mdt.UpsampleGrad, 'dy', dy.shape, factors);
-    const shape = dy.shape.map((n, d) => n / (factors[d - 1] ?? 1));
-    if (!shape.every(Number.isInteger)) {
-      throw new Error(`${mdt.UpsampleGrad}: dy [${dy.shape.join(',')}] is no multiple of the factors ${factors.join('x')}`);
-    }
-    return backend.run('UpsampleGrad', [dy], float(shape), [mode === 'linear', factors]);
+  kernel<'dy', mdt.ResizeGradAttrs>(mdt.ResizeGrad, ({ backend, inputs: { dy }, attrs }) => {
+    checkShape(mdt.ResizeGrad, 'dy', dy.shape, [dy.shape[0]!, ...attrs.size, dy.shape.at(-1)!]);
+    const shape = [dy.shape[0]!, ...attrs.inputSize, dy.shape.at(-1)!];
+    return backend.run('ResizeGrad', [dy], float(shape), resizeAttrs(mdt.ResizeGrad, shape, dy.shape, attrs));
   }),
-  kernel<'x' | 'scale' | 'offset', mdt.InstanceNormAttrs>(
-    mdt.InstanceNorm,
-    ({ backend, inputs: { x, scale, offset }, attrs }) => {
-      checkChannels(mdt.InstanceNorm, { scale, offset }, x.shape.at(-1)!);
-      return backend.run('InstanceNorm', [x, scale, offset], float(x.shape), [attrs.epsilon]);
-    },
-  ),
-  kernel<'dy' | 'x' | 'scale', mdt.InstanceNormAttrs>(mdt.InstanceNormGrad, ({ backend, inputs: { dy, x, scale }, attrs }) => {
-    checkShape(mdt.InstanceNormGrad, 'dy', dy.shape, x.shape);
-    checkChannels(mdt.InstanceNormGrad, { scale }, x.shape.at(-1)!);
+  kernel<'x' | 'scale' | 'offset', mdt.GroupNormAttrs>(mdt.GroupNorm, ({ backend, inputs: { x, scale, offset }, attrs }) => {
+    checkChannels(mdt.GroupNorm, { scale, offset }, x.shape.at(-1)!);
+    checkGroups(mdt.GroupNorm, x.shape, attrs.groups);
+    return backend.run('GroupNorm', [x, scale, offset], float(x.shape), [attrs.groups, attrs.epsilon]);
+  }),
+  kernel<'dy' | 'x' | 'scale', mdt.GroupNormAttrs>(mdt.GroupNormGrad, ({ backend, inputs: { dy, x, scale }, attrs }) => {
+    checkShape(mdt.GroupNormGrad, 'dy', dy.shape, x.shape);
+    checkChannels(mdt.GroupNormGrad, { scale }, x.shape.at(-1)!);
+    checkGroups(mdt.GroupNormGrad, x.shape, attrs.groups);
     const perChannel = float([x.shape.at(-1)!]);
-    return backend.runMany('InstanceNormGrad', [dy, x, scale], [float(x.shape), perChannel, perChannel], [attrs.epsilon]);
+    const outputs = [float(x.shape), perChannel, perChannel];
+    return backend.runMany('GroupNormGrad', [dy, x, scale], outputs, [attrs.groups, attrs.epsilon]);
+  }),
+  kernel<'x'>(mdt.ChannelMoments, ({ backend, inputs: { x } }) => {
+    const perChannel = float([x.shape.at(-1)!]);
+    return backend.runMany('ChannelMoments', [x], [perChannel, perChannel]);
   }),
   kernel<'value' | 'grad' | 'm' | 'v', mdt.AdamAttrs>(mdt.AdamStep, ({ backend, inputs: { value, grad, m, v }, attrs: a }) => {
     const outputs = [float(value.shape), float(value.shape), float(value.shape)];
