@@ -104,7 +104,7 @@ async function workOn({ work, direction, precision, threads }: EngineCase): Prom
     const optimizer = packages ? tf.train.adam(1e-4) : adam({ learningRate: 1e-4 });
     return counted(async () => {
       const { value, grads } = tf.variableGrads(() => tf.mean(run(image, ...variables)));
-      optimizer.applyGradients(grads);
+      optimizer.applyGradients(grads as never);
       return done([...Object.values(grads), value]);
     });
   }

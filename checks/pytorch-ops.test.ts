@@ -125,7 +125,7 @@ for (const backend of ['torch', 'cpu']) {
           const grads = tf.grads(objective)(inputs);
           const random = rng(recording.name);
           for (const [k, grad] of grads.entries()) {
-            const analytic = grad.dataSync();
+            const analytic = Float32Array.from(grad.dataSync());
             const scale = analytic.reduce((max, v) => Math.max(max, Math.abs(v)), 1);
             for (let trial = 0; trial < 4; trial++) {
               const at = random.integer(0, analytic.length);

@@ -56,10 +56,13 @@ export function groupNorm(x: tf.Tensor, { groups, epsilon = 1e-5, scale, offset 
   const ours = scale && offset ? affine({ x, scale, offset }, attrs) : plain({ x }, attrs);
   if (ours) return ours;
   return tf.tidy(() => {
-    const grouped = tf.reshape(x, [x.shape[0]!, -1, groups, channels / groups]);
-    const centred = tf.sub(grouped, tf.mean(grouped, [1, 3], true));
-    const variance = tf.mean(tf.square(centred), [1, 3], true);
-    const y = tf.reshape(tf.mul(centred, tf.rsqrt(tf.add(variance, epsilon))), x.shape);
+    const alone = groups === channels;
+    const grouped = alone ? x : tf.reshape(x, [x.shape[0]!, -1, groups, channels / groups]);
+    const axes = alone ? Array.from({ length: x.rank - 2 }, (_, d) => d + 1) : [1, 3];
+    const centred = tf.sub(grouped, tf.mean(grouped, axes, true));
+    const variance = tf.mean(tf.square(centred), axes, true);
+    const normal = tf.mul(centred, tf.rsqrt(tf.add(variance, epsilon)));
+    const y = alone ? normal : tf.reshape(normal, x.shape);
     return scale && offset ? tf.add(tf.mul(y, scale), offset) : y;
   });
 }

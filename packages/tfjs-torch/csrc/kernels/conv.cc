@@ -32,6 +32,13 @@ at::Tensor operand(const at::Tensor& x, const Geometry& g) {
   return contiguous(converted(x, g.products));
 }
 
+// A filter or bias: float32 in memory order, in every precision.
+at::Tensor weights_of(const Call& c, size_t i) {
+  const at::Tensor& weights = c.in(i);
+  if (weights.scalar_type() != at::kFloat) throw std::invalid_argument("expected floats");
+  return contiguous(weights);
+}
+
 at::Tensor through_activation(Call& c, const Geometry& g) {
   const at::Tensor dy = operand(c.stored(0), g);
   if (g.activation == 1) return at::threshold_backward(dy, operand(c.stored(1), g), 0);
@@ -75,10 +82,9 @@ at::Tensor forward(const at::Tensor& x, const at::Tensor& filter, const std::opt
   const direct::Shape s = direct_shape(x.sizes(), shape, filter.sizes(), g, g.pads);
   if (const Method how = method(x, s); how != Method::kAten) {
     at::Tensor y = at::empty(shape, x.options());
-    const at::Tensor weights = contiguous(filter);
     with_elements(x, [&](auto zero) {
       using E = decltype(zero);
-      (how == Method::kWinograd ? winograd::forward<E> : direct::forward<E>)(s, x.const_data_ptr<E>(), weights.const_data_ptr<float>(),
+      (how == Method::kWinograd ? winograd::forward<E> : direct::forward<E>)(s, x.const_data_ptr<E>(), filter.const_data_ptr<float>(),
                                                                              bias ? bias->const_data_ptr<float>() : nullptr, kSlopes[g.activation], y.mutable_data_ptr<E>());
     });
     return y;
@@ -103,10 +109,9 @@ at::Tensor input_gradient(const at::Tensor& gradient, const std::vector<int64_t>
   const at::Tensor dx = at::empty(shape, dy.options());
   const direct::Shape s = direct_shape(shape, dy.sizes(), filter.sizes(), g, pads);
   if (const Method how = method(dy, s); how != Method::kAten) {
-    const at::Tensor weights = contiguous(filter);
     with_elements(dy, [&](auto zero) {
       using E = decltype(zero);
-      (how == Method::kWinograd ? winograd::input_gradient<E> : direct::input_gradient<E>)(s, dy.const_data_ptr<E>(), weights.const_data_ptr<float>(), dx.mutable_data_ptr<E>());
+      (how == Method::kWinograd ? winograd::input_gradient<E> : direct::input_gradient<E>)(s, dy.const_data_ptr<E>(), filter.const_data_ptr<float>(), dx.mutable_data_ptr<E>());
     });
     return dx;
   }
@@ -178,8 +183,8 @@ std::vector<int64_t> spatial(const std::vector<int64_t>& shape) { return {shape.
 // x, filter, bias? → y
 void conv_act(Call& c) {
   const Geometry g(c);
-  const at::Tensor x = operand(c.stored(0), g), &filter = c.in(1);
-  const std::optional<at::Tensor> bias = c.has(2) ? std::optional<at::Tensor>(c.in(2).contiguous()) : std::nullopt;
+  const at::Tensor x = operand(c.stored(0), g), filter = weights_of(c, 1);
+  const std::optional<at::Tensor> bias = c.has(2) ? std::optional<at::Tensor>(weights_of(c, 2)) : std::nullopt;
   std::vector<int64_t> shape{x.size(0)};
   for (size_t d = 0; d < g.strides.size(); d++) shape.push_back((x.size(d + 1) + 2 * g.pads[d] - filter.size(d)) / g.strides[d] + 1);
   shape.push_back(filter.size(-1));
@@ -191,7 +196,7 @@ void conv_input_grad(Call& c) {
   const Geometry g(c);
   const auto shape = c.integers();
   const at::Tensor dy = through_activation(c, g);
-  const at::Tensor& filter = c.in(2);
+  const at::Tensor filter = weights_of(c, 2);
   const auto boxes = non_zero_boxes(dy, kSparseShare);
   if (!boxes) return c.out(input_gradient(dy, shape, filter, g, g.pads).to(g.results));
   at::Tensor dx = at::zeros(shape, dy.options());
