@@ -16,8 +16,8 @@ import { checkedOptions, type TorchOptions } from './options.js';
 
 export type { KernelTime, Precision } from './backend.js';
 export { EngineUnavailableError } from './binding.js';
-export type { TorchOptions } from './options.js';
 export { LossScaler, type LossScalerOptions } from './loss-scaler.js';
+export type { TorchOptions } from './options.js';
 
 let backend: TorchBackend | undefined;
 
