@@ -9,7 +9,10 @@ const originalNeeds = ['scipy', 'pandas', 'matplotlib'];
 const torchVersion = '2.13.0';
 
 /** What single benchmarks need besides, each in a folder of its own, so that none changes the packages of the others. */
-const benchmarkNeeds = { evaluation: ['pycocotools==2.0.10'] };
+const benchmarkNeeds = {
+  evaluation: ['pycocotools==2.0.10'],
+  augment: ['batchgenerators==0.25.5'],
+};
 
 /**
  * The PYTHONPATH of the peers; installs what is missing.

@@ -25,7 +25,7 @@ export function checkSize<D extends Dim>(who: string, dim: D, size: ArrayLike<nu
 }
 
 /** The part of `data` that starts at `origin`; voxels outside of it are `fill`. `size` and `newSize` are in array order. */
-export function cutWindow<A extends Float32Array | Int32Array>(
+export function cutWindow<A extends Float32Array | Int32Array | Uint8Array>(
   data: A,
   size: ArrayLike<number>,
   channels: number,
@@ -52,7 +52,7 @@ export function cutWindow<A extends Float32Array | Int32Array>(
 }
 
 /** `data` with some axes reversed; `flags` has one entry per axis. */
-export function flip<A extends Float32Array | Int32Array>(
+export function flip<A extends Float32Array | Int32Array | Uint8Array>(
   data: A,
   size: ArrayLike<number>,
   channels: number,

@@ -79,3 +79,31 @@ export function objectsFromLabelMap(
     voxels: Int32Array.from(ids, (id) => voxels[id]!),
   };
 }
+
+/**
+ * As `objectsFromLabelMap`, from masks that may overlap; ids count them from 1.
+ *
+ * @param masks `[...size, objects]`, 0 where the object is not
+ */
+export function objectsFromMasks(
+  masks: Uint8Array,
+  size: ArrayLike<number>,
+  objectLabels: Int32Array,
+  options: ObjectOptions = {},
+): LabelMapObjects {
+  const dim = size.length as Dim;
+  const count = objectLabels.length;
+  if (masks.length !== product(size) * count) {
+    throw new RangeError(`objectsFromMasks: masks has ${masks.length} values, expected ${product(size) * count}`);
+  }
+  const each = Array.from(objectLabels, (label, k) => {
+    const one = Int32Array.from({ length: product(size) }, (_, i) => (masks[i * count + k] ? 1 : 0));
+    return { id: k + 1, found: objectsFromLabelMap(one, size, Int32Array.of(label), options) };
+  }).filter(({ found }) => found.labels.length > 0);
+  return {
+    boxes: Float32Array.from(each.flatMap(({ found }) => Array.from(found.boxes.subarray(0, 2 * dim)))),
+    labels: Int32Array.from(each, ({ found }) => found.labels[0]!),
+    objectIds: Int32Array.from(each, ({ id }) => id),
+    voxels: Int32Array.from(each, ({ found }) => found.voxels[0]!),
+  };
+}

@@ -12,11 +12,16 @@ export interface Sample<D extends Dim = Dim> {
   readonly labelMap: Int32Array;
   /** Class of object k at index k − 1; also of objects that are not (or no longer) in the image. */
   readonly objectLabels: Int32Array;
+  /**
+   * `[...size, objects]`, 0 or 1: a mask for each entry of `objectLabels`, where objects may overlap. Where there are masks, boxes
+   * are drawn from them instead of from the label map.
+   */
+  readonly masks?: Uint8Array;
   /** `[n * 2 * dim]`, boxes of the objects in the image; `boxesFromLabelMap()` draws them. */
   readonly boxes: Float32Array;
   /** `[n]`, class of each box. */
   readonly labels: Int32Array;
-  /** `[n]`, value in the label map of each box. */
+  /** `[n]`, value in the label map of each box; 0 for a box that has no voxels of its own. */
   readonly objectIds: Int32Array;
 }
 
@@ -30,20 +35,38 @@ export interface SampleInit<D extends Dim> {
   labelMap?: Int32Array;
   /** Default: none. */
   objectLabels?: Int32Array;
+  /** `[...size, objects]`, see `Sample`. Default: none. */
+  masks?: Uint8Array;
+  /** `[n * 2 * dim]`: boxes of objects that have no voxels in the label map. They move by their corners. Default: none. */
+  boxes?: ArrayLike<number>;
+  /** `[n]`, class of each of `boxes`. */
+  labels?: ArrayLike<number>;
 }
 
-/** Makes a sample without boxes and checks that its arrays fill its size. */
+/** Makes a sample and checks that its arrays fill its size. */
 export function createSample<D extends Dim>(init: SampleInit<D>): Sample<D> {
   const { dim, channels = 1, image, objectLabels = new Int32Array(0) } = init;
   const size = perAxis(dim, init.size, 'createSample: size');
   const labelMap = init.labelMap ?? new Int32Array(product(size));
-  const sample = { dim, size, channels, image, labelMap, objectLabels, ...noBoxes() };
+  const { masks, boxes = [], labels = [] } = init;
+  if (boxes.length !== labels.length * 2 * dim) {
+    throw new RangeError(
+      `createSample: boxes has ${boxes.length} values, expected ${labels.length * 2 * dim} (${labels.length} labels)`,
+    );
+  }
+  const sample = {
+    ...{ dim, size, channels, image, labelMap, objectLabels },
+    boxes: Float32Array.from(boxes),
+    labels: Int32Array.from(labels),
+    objectIds: new Int32Array(labels.length),
+    ...(masks && { masks }),
+  };
   checkSample('createSample', sample);
   return sample;
 }
 
 /** Throws when an array does not fit the size. */
-export function checkSample(who: string, { dim, size, channels, image, labelMap }: Sample): void {
+export function checkSample(who: string, { dim, size, channels, image, labelMap, masks, objectLabels }: Sample): void {
   const voxels = product(perAxis(dim, size, `${who}: size`));
   const text = `size ${size.join('x')}, ${channels} channels`;
   if (image.length !== voxels * channels) {
@@ -52,9 +75,10 @@ export function checkSample(who: string, { dim, size, channels, image, labelMap 
   if (labelMap.length !== voxels) {
     throw new RangeError(`${who}: label map has ${labelMap.length} values, expected ${voxels} (${text})`);
   }
-}
-
-/** Boxes of a sample whose objects have moved: none until they are drawn again. */
-export function noBoxes(): Pick<Sample, 'boxes' | 'labels' | 'objectIds'> {
-  return { boxes: new Float32Array(0), labels: new Int32Array(0), objectIds: new Int32Array(0) };
+  const expected = voxels * objectLabels.length;
+  if (masks && masks.length !== expected) {
+    throw new RangeError(
+      `${who}: masks has ${masks.length} values, expected ${expected} (${text}, ${objectLabels.length} objects)`,
+    );
+  }
 }

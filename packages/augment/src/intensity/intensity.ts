@@ -15,107 +15,199 @@ export interface IntensityOptions {
   /** How likely a sample is changed. Default 1. */
   p?: number;
   /** What is drawn, see each augmentation. */
-  range: Range;
+  range?: Range;
+  /** Draws an amount for each channel instead of one for all. Default false. */
+  perChannel?: boolean;
 }
 
 interface IntensityParts {
   name: string;
+  range: Range;
   sign?: Sign;
   draw: (random: Random, range: Range) => number;
-  /** The new value of each voxel of one channel. */
-  change: (value: number, statistics: Statistics, amount: number, random: Random) => number;
+  /** The new values of one channel. */
+  change: (values: Float32Array, amount: number, random: Random) => Float32Array;
 }
 
-interface Statistics {
-  min: number;
-  max: number;
-  mean: number;
-}
+const uniformly = (random: Random, [low, high]: Range): number => random.uniform(low, high);
 
-/** Draws one amount per sample and applies it to each channel by the channel's own statistics. Label maps stay. */
-function intensity<D extends Dim>({ name, sign, draw, change }: IntensityParts, options: IntensityOptions): Augmentation<D> {
-  refuseUnknownKeys(name, options, ['p', 'range']);
-  const { p = 1, range } = options;
+/** Draws an amount per sample or channel and changes each channel by it and by the channel's own statistics. Label maps stay. */
+function intensity<D extends Dim>(
+  { name, range: usual, sign, draw, change }: IntensityParts,
+  options: IntensityOptions,
+): Augmentation<D> {
+  refuseUnknownKeys(name, options, ['p', 'range', 'perChannel']);
+  const { p = 1, range = usual, perChannel = false } = options;
   checkProbability(`${name}: p`, p);
-  if (range === undefined) throw new InputError('invalid-option', `${name}: range is missing, expected [low, high]`);
   checkRange(`${name}: range`, range, sign);
-  return augmentation<D, { amount: number; seed: number } | null>(name, {
-    draw: (_, random) => (random.next() < p ? { amount: draw(random, range), seed: drawSeed(random) } : null),
+  return augmentation<D, { amounts: number[]; seed: number } | null>(name, {
+    draw: ({ channels }, random) => {
+      if (random.next() >= p) return null;
+      const one = draw(random, range);
+      const amounts = Array.from({ length: channels }, (_, c) => (perChannel && c > 0 ? draw(random, range) : one));
+      return { amounts, seed: drawSeed(random) };
+    },
     apply: (sample, params) => {
       if (params === null) return sample;
       const random = rng(params.seed);
-      const image = new Float32Array(sample.image.length);
-      for (let c = 0; c < sample.channels; c++) {
-        const statistics = channelStatistics(sample, c);
-        for (let i = c; i < image.length; i += sample.channels) {
-          image[i] = change(sample.image[i]!, statistics, params.amount, random);
-        }
-      }
-      return { ...sample, image };
+      return { ...sample, image: eachChannel(sample, (values, c) => change(values, params.amounts[c]!, random)) };
     },
   });
 }
 
-function channelStatistics({ image, channels }: Sample, channel: number): Statistics {
-  let min = Infinity;
-  let max = -Infinity;
-  let sum = 0;
-  for (let i = channel; i < image.length; i += channels) {
-    const value = image[i]!;
-    if (value < min) min = value;
-    if (value > max) max = value;
-    sum += value;
+function eachChannel({ image, channels }: Sample, change: (values: Float32Array, channel: number) => Float32Array): Float32Array {
+  if (channels === 1) return change(image, 0);
+  const result = new Float32Array(image.length);
+  for (let c = 0; c < channels; c++) {
+    const values = change(
+      Float32Array.from({ length: image.length / channels }, (_, i) => image[i * channels + c]!),
+      c,
+    );
+    for (let i = 0; i < values.length; i++) result[i * channels + c] = values[i]!;
   }
-  return { min, max, mean: (sum * channels) / image.length };
+  return result;
 }
 
-/** Bends the grey values between the darkest and the brightest voxel: `range` holds the exponents, as in `[0.7, 1.5]`. */
-export function gamma<D extends Dim = Dim>(options: IntensityOptions): Augmentation<D> {
+function extremes(values: Float32Array): { min: number; max: number } {
+  let min = Number.POSITIVE_INFINITY;
+  let max = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < values.length; i++) {
+    if (values[i]! < min) min = values[i]!;
+    if (values[i]! > max) max = values[i]!;
+  }
+  return { min, max };
+}
+
+function moments(values: Float32Array): { mean: number; deviation: number } {
+  let sum = 0;
+  let squares = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i]!;
+  const mean = sum / values.length;
+  for (let i = 0; i < values.length; i++) squares += (values[i]! - mean) ** 2;
+  return { mean, deviation: Math.sqrt(squares / values.length) };
+}
+
+export interface GammaOptions extends IntensityOptions {
+  /** Bends the negative image: what was bright behaves as what was dark. Default false. */
+  invert?: boolean;
+  /** Gives mean and deviation back their values from before. Default false. */
+  retainStatistics?: boolean;
+}
+
+/**
+ * Bends the grey values between the darkest and the brightest voxel. `range` holds the exponents, default [0.5, 2], drawn below 1 in
+ * half of the cases; nnDetection takes [0.7, 1.5] with retained statistics, plain and inverted.
+ */
+export function gamma<D extends Dim = Dim>({
+  invert = false,
+  retainStatistics = false,
+  ...options
+}: GammaOptions = {}): Augmentation<D> {
   return intensity(
     {
       name: 'gamma',
+      range: [0.5, 2],
       sign: 'positive',
       draw: drawFactor,
-      change: (value, { min, max }, exponent) =>
-        max > min ? min + (max - min) * ((value - min) / (max - min)) ** exponent : value,
+      change: (values, exponent) => {
+        const { min, max } = extremes(values);
+        if (!(max > min)) return values;
+        const width = max - min;
+        const bent = values.map((value) => {
+          const share = (value - min) / width;
+          return invert ? max - width * (1 - share) ** exponent : min + width * share ** exponent;
+        });
+        return retainStatistics ? withMoments(bent, moments(values)) : bent;
+      },
     },
     options,
   );
 }
 
-/** Adds normally distributed noise: `range` holds the standard deviations, as in `[0, 0.1]`. */
-export function gaussianNoise<D extends Dim = Dim>(options: IntensityOptions): Augmentation<D> {
+function withMoments(values: Float32Array, wanted: { mean: number; deviation: number }): Float32Array {
+  const { mean, deviation } = moments(values);
+  const factor = deviation > 0 ? wanted.deviation / deviation : 0;
+  return values.map((value) => (value - mean) * factor + wanted.mean);
+}
+
+/** Adds normally distributed noise: `range` holds the standard deviations, default [0, 0.1]. */
+export function gaussianNoise<D extends Dim = Dim>(options: IntensityOptions = {}): Augmentation<D> {
   return intensity(
     {
       name: 'gaussianNoise',
+      range: [0, 0.1],
       sign: 'not negative',
-      draw: (random, [low, high]) => random.uniform(low, high),
-      change: (value, _, deviation, random) => value + random.normal(0, deviation),
+      draw: uniformly,
+      change: (values, deviation, random) => values.map((value) => value + random.normal(0, deviation)),
     },
     options,
   );
 }
 
-/** Adds the same number everywhere: `range` holds the numbers, as in `[-0.2, 0.2]`. */
-export function brightness<D extends Dim = Dim>(options: IntensityOptions): Augmentation<D> {
+/**
+ * The noise of magnitude images in MR: the length of a complex number whose two parts have normal noise. `range` holds its standard
+ * deviations, default [0, 0.1]. The sign of a value is kept, as batchgenerators does.
+ */
+export function ricianNoise<D extends Dim = Dim>(options: IntensityOptions = {}): Augmentation<D> {
   return intensity(
     {
-      name: 'brightness',
-      draw: (random, [low, high]) => random.uniform(low, high),
-      change: (value, _, shift) => value + shift,
+      name: 'ricianNoise',
+      range: [0, 0.1],
+      sign: 'not negative',
+      draw: uniformly,
+      change: (values, deviation, random) =>
+        values.map((value) => {
+          const length = Math.sqrt((value + random.normal(0, deviation)) ** 2 + random.normal(0, deviation) ** 2);
+          return value < 0 ? -length : length;
+        }),
     },
     options,
   );
 }
 
-/** Stretches grey values about the channel's mean: `range` holds the factors, as in `[0.75, 1.25]`. */
-export function contrast<D extends Dim = Dim>(options: IntensityOptions): Augmentation<D> {
+/** Adds the same number everywhere: `range` holds the numbers, default [−0.2, 0.2]. */
+export function brightness<D extends Dim = Dim>(options: IntensityOptions = {}): Augmentation<D> {
+  return intensity(
+    { name: 'brightness', range: [-0.2, 0.2], draw: uniformly, change: (values, shift) => values.map((value) => value + shift) },
+    options,
+  );
+}
+
+/** Multiplies by the same number everywhere: `range` holds the factors, default [0.5, 2]; nnDetection takes [0.75, 1.25]. */
+export function multiply<D extends Dim = Dim>(options: IntensityOptions = {}): Augmentation<D> {
+  return intensity(
+    {
+      name: 'multiply',
+      range: [0.5, 2],
+      sign: 'positive',
+      draw: uniformly,
+      change: (values, factor) => values.map((value) => value * factor),
+    },
+    options,
+  );
+}
+
+export interface ContrastOptions extends IntensityOptions {
+  /** Cuts values to the least and the greatest from before. Default true. */
+  preserveRange?: boolean;
+}
+
+/** Stretches grey values about the channel's mean: `range` holds the factors, default [0.75, 1.25]. */
+export function contrast<D extends Dim = Dim>({ preserveRange = true, ...options }: ContrastOptions = {}): Augmentation<D> {
+  if (typeof preserveRange !== 'boolean') {
+    throw new InputError('invalid-option', `contrast: preserveRange is ${String(preserveRange)}, expected true or false`);
+  }
   return intensity(
     {
       name: 'contrast',
+      range: [0.75, 1.25],
       sign: 'positive',
       draw: drawFactor,
-      change: (value, { mean }, factor) => mean + (value - mean) * factor,
+      change: (values, factor) => {
+        const { mean } = moments(values);
+        const { min, max } = preserveRange ? extremes(values) : { min: Number.NEGATIVE_INFINITY, max: Number.POSITIVE_INFINITY };
+        return values.map((value) => Math.min(max, Math.max(min, mean + (value - mean) * factor)));
+      },
     },
     options,
   );

@@ -1,4 +1,5 @@
-import { product, type Random, rng } from '@mdt/core';
+import { type Dim, product, type Random, rng } from '@mdt/core';
+import { resample } from '@mdt/native-ops';
 
 export interface ElasticField {
   /** Voxels. */
@@ -9,81 +10,85 @@ export interface ElasticField {
 }
 
 /**
- * Random smooth displacements, one array `[...size]` per axis (Simard et al. 2003): noise, uniform in [−1, 1), smoothed with a
- * Gaussian of deviation `sigma` over a zero surrounding, times `alpha`.
+ * Random smooth displacements `[...size, dim]` (Simard et al. 2003): noise, uniform in [−1, 1), smoothed with a Gaussian of
+ * deviation `sigma` over a zero surrounding, times `alpha`.
  *
  * As the result has no detail below `sigma`, it is made on a coarser grid, of normal noise with the variance that the
  * voxels of a cell have on average, and interpolated.
  */
-export function elasticDisplacements(size: ArrayLike<number>, { alpha, sigma, seed }: ElasticField): Float32Array[] {
+export function elasticDisplacements(size: ArrayLike<number>, { alpha, sigma, seed }: ElasticField): Float32Array {
   const dim = size.length;
   const random = rng(seed);
-  const step = Math.max(1, Math.floor(sigma / 4));
+  // Cells of a third of the deviation: what linear interpolation between them loses is below 2 % of a displacement.
+  const step = Math.max(1, Math.floor(sigma / 3));
   const coarse = Array.from(size, (n) => Math.ceil((n - 1) / step) + 1);
   // The mean of step^dim uniform numbers, each of variance 1/3.
   const deviation = Math.sqrt(1 / (3 * step ** dim));
-  return Array.from({ length: dim }, () => {
-    const field = smoothNoise(coarse, sigma / step, deviation * alpha, random);
-    return upsample(field, coarse, size, step);
-  });
+  const fields = Array.from({ length: dim }, () => smoothNoise(coarse, sigma / step, deviation * alpha, random));
+  const values = new Float32Array(product(coarse) * dim);
+  for (const [axis, field] of fields.entries()) for (let i = 0; i < field.length; i++) values[i * dim + axis] = field[i]!;
+  if (step === 1) return values;
+  // Voxel i lies at i / step on the coarse grid.
+  const affine = fields.flatMap((_, row) => fields.map((_, column) => (row === column ? 1 / step : 0)).concat(0));
+  return resample({ values, size: coarse, channels: dim }, { dim: dim as Dim, outputSize: size, affine, mode: 'nearest' });
 }
 
 function smoothNoise(size: readonly number[], sigma: number, deviation: number, random: Random): Float32Array {
   let data: Float32Array = new Float32Array(product(size));
   for (let i = 0; i < data.length; i++) data[i] = random.normal(0, deviation);
-  const radius = Math.ceil(4 * sigma);
-  const kernel = Float64Array.from({ length: 2 * radius + 1 }, (_, i) => Math.exp(-0.5 * ((i - radius) / sigma) ** 2));
-  const total = kernel.reduce((a, b) => a + b, 0);
+  const kernel = gaussianKernel(sigma);
   let stride = 1;
   for (let d = size.length - 1; d >= 0; d--) {
-    const n = size[d]!;
-    data = alongAxis(data, n, n, stride, (i, add) => {
-      for (let j = Math.max(0, i - radius); j < Math.min(n, i + radius + 1); j++) add(j, kernel[j - i + radius]! / total);
-    });
-    stride *= n;
+    data = convolve(data, { length: size[d]!, stride }, kernel);
+    stride *= size[d]!;
   }
   return data;
 }
 
-/** Linear interpolation axis by axis: voxel `i` of the result lies at `i / step` on the coarse grid. */
-function upsample(field: Float32Array, coarse: readonly number[], size: ArrayLike<number>, step: number): Float32Array {
-  if (step === 1) return field;
-  let data = field;
-  let stride = 1;
-  for (let d = coarse.length - 1; d >= 0; d--) {
-    const n = size[d]!;
-    data = alongAxis(data, coarse[d]!, n, stride, (i, add) => {
-      const at = Math.floor(i / step);
-      const share = i / step - at;
-      add(at, 1 - share);
-      if (share > 0) add(at + 1, share);
-    });
-    stride *= n;
-  }
-  return data;
+/** Weights of a Gaussian out to four deviations, as scipy cuts it. Their sum is 1. */
+export function gaussianKernel(sigma: number): Float64Array {
+  const radius = Math.floor(4 * sigma + 0.5);
+  const kernel = Float64Array.from({ length: 2 * radius + 1 }, (_, i) => Math.exp(-0.5 * ((i - radius) / sigma) ** 2));
+  const total = kernel.reduce((a, b) => a + b, 0);
+  return kernel.map((weight) => weight / total);
 }
 
-/**
- * Replaces the `from` layers along an axis (each of `stride` neighbouring values) by `to` layers, layer `i` being the sum of
- * what `mix` adds: old layers with their weights.
- */
-function alongAxis(
+/** Convolution along one axis, whose voxels lie `stride` values apart. Outside there are zeros, or the mirrored image. */
+export function convolve(
   data: Float32Array,
-  from: number,
-  to: number,
-  stride: number,
-  mix: (i: number, add: (layer: number, weight: number) => void) => void,
+  { length, stride }: { length: number; stride: number },
+  kernel: Float64Array,
+  outside: 'zero' | 'reflect' = 'zero',
 ): Float32Array {
-  const outer = data.length / (from * stride);
-  const result = new Float32Array(outer * to * stride);
-  for (let i = 0; i < to; i++) {
-    mix(i, (layer, weight) => {
-      for (let o = 0; o < outer; o++) {
-        const a = (o * from + layer) * stride;
-        const b = (o * to + i) * stride;
-        for (let s = 0; s < stride; s++) result[b + s]! += weight * data[a + s]!;
+  const radius = kernel.length >> 1;
+  const result = new Float32Array(data.length);
+  for (let start = 0; start < data.length; start += length * stride) {
+    if (stride === 1 && outside === 'zero') {
+      for (let i = 0; i < length; i++) {
+        let sum = 0;
+        const last = Math.min(length - 1, i + radius);
+        for (let j = Math.max(0, i - radius); j <= last; j++) sum += kernel[j - i + radius]! * data[start + j]!;
+        result[start + i] = sum;
       }
-    });
+      continue;
+    }
+    for (let i = 0; i < length; i++) {
+      const to = start + i * stride;
+      for (let k = 0; k < kernel.length; k++) {
+        let j = i + k - radius;
+        if (outside === 'reflect') j = reflect(j, length);
+        else if (j < 0 || j >= length) continue;
+        const weight = kernel[k]!;
+        const shift = start + j * stride - to;
+        for (let s = to; s < to + stride; s++) result[s]! += weight * data[s + shift]!;
+      }
+    }
   }
   return result;
+}
+
+/** d c b a | a b c d | d c b a, as scipy's `reflect`. */
+function reflect(index: number, length: number): number {
+  const at = ((index % (2 * length)) + 2 * length) % (2 * length);
+  return at < length ? at : 2 * length - 1 - at;
 }

@@ -20,13 +20,14 @@ export function mirror<D extends Dim = Dim>(options: MirrorOptions = {}): Augmen
     draw: ({ dim }, random) => (axes ?? axisNames[dim]).filter(() => random.next() < p),
     apply: (sample, mirrored) => {
       if (mirrored.length === 0) return sample;
-      const { dim, size, channels, image, labelMap, boxes } = sample;
+      const { dim, size, channels, image, labelMap, masks, objectLabels, boxes } = sample;
       const indices = mirrored.map((axis) => axisIndex(dim, axis));
       const flags = Array.from(size, (_, d) => indices.includes(d));
       return {
         ...sample,
         image: flip(image, size, channels, flags),
         labelMap: flip(labelMap, size, 1, flags),
+        ...(masks && { masks: flip(masks, size, objectLabels.length, flags) }),
         boxes: flipBoxes(boxes, size, flags),
       };
     },

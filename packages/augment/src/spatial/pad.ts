@@ -17,7 +17,7 @@ export function pad<D extends Dim = Dim>(options: PadOptions<D>): Augmentation<D
   return augmentation<D, null>('pad', {
     draw: () => null,
     apply: (sample) => {
-      const { dim, channels, image, labelMap, boxes } = sample;
+      const { dim, channels, image, labelMap, masks, objectLabels, boxes } = sample;
       const least = checkSize('pad: size', dim, options.size);
       const size = Array.from(least, (n, d) => Math.max(n, sample.size[d]!)) as unknown as PerAxis<D>;
       const before = Array.from(size, (n, d) => Math.floor((n - sample.size[d]!) / 2));
@@ -28,6 +28,7 @@ export function pad<D extends Dim = Dim>(options: PadOptions<D>): Augmentation<D
         size,
         image: cutWindow(image, sample.size, channels, origin, size, value),
         labelMap: cutWindow(labelMap, sample.size, 1, origin, size),
+        ...(masks && { masks: cutWindow(masks, sample.size, objectLabels.length, origin, size) }),
         boxes: translateBoxes(boxes, before, dim),
       };
     },

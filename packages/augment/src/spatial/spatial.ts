@@ -5,9 +5,11 @@ import {
   type Dim,
   InputError,
   type PerAxis,
+  product,
   type Random,
   refuseUnknownKeys,
 } from '@mdt/core';
+import { resample } from '@mdt/native-ops';
 import {
   type Augmentation,
   augmentation,
@@ -17,10 +19,13 @@ import {
   drawSeed,
   type Range,
 } from '../augmentation.js';
-import { checkSize, lift, type Triple } from '../grid.js';
-import { noBoxes, type Sample } from '../sample.js';
+import { checkSize } from '../grid.js';
+import { inverseMap, movedBoxes } from '../moved-boxes.js';
+import type { Sample } from '../sample.js';
 import { type ElasticField, elasticDisplacements } from './elastic.js';
-import { type Border, type RowPositions, rowSamplers, sampleLabels } from './sample-row.js';
+
+/** What lies outside of the image: the nearest voxel, or one value everywhere. */
+export type Border = 'nearest' | 'constant';
 
 export interface SpatialOptions<D extends Dim> {
   /** Voxels per axis of the result. */
@@ -39,7 +44,7 @@ export interface SpatialOptions<D extends Dim> {
   pScale?: number;
   /** Default `p`. */
   pElastic?: number;
-  /** Interpolation of the image: 0 nearest, 1 linear, 3 cubic. The label map always takes the nearest voxel. Default 1. */
+  /** Interpolation of the image: 0 nearest, 1 linear, 3 cubic B-spline, as scipy's. The label map always takes the nearest voxel. Default 1. */
   order?: 0 | 1 | 3;
   /** What lies outside of the input: its nearest voxel, or `borderValue`. Outside, the label map is background. Default `nearest`. */
   border?: Border;
@@ -70,7 +75,7 @@ const optionNames = [
 /**
  * Rotation, scaling and elastic deformation about the middle of the sample in one step, so that voxels are interpolated once. The
  * input should be larger than `outputSize`, as the corners of a turned patch lie outside of the patch. Without any part it is
- * the centre crop. Boxes are left for `boxesFromLabelMap()`.
+ * the centre crop. Boxes of a label map or of masks are left for `boxesFromLabelMap()`; those without move by their corners.
  */
 export function spatial<D extends Dim = Dim>(options: SpatialOptions<D>): Augmentation<D> {
   checkOptions(options);
@@ -84,55 +89,45 @@ export function spatial<D extends Dim = Dim>(options: SpatialOptions<D>): Augmen
           ? { alpha: random.uniform(...elastic.alpha), sigma: random.uniform(...elastic.sigma), seed: drawSeed(random) }
           : null,
     }),
-    apply: (sample, params) => resample(sample, params, options),
+    apply: (sample, params) => warp(sample, params, options),
   });
 }
 
-function resample<D extends Dim>(sample: Sample<D>, params: SpatialParams, options: SpatialOptions<D>): Sample<D> {
-  const { order = 1, border = 'nearest', borderValue: value = 0 } = options;
-  const { dim, channels, labelMap } = sample;
+function warp<D extends Dim>(sample: Sample<D>, params: SpatialParams, options: SpatialOptions<D>): Sample<D> {
+  const { order = 1, border = 'nearest', borderValue = 0 } = options;
+  const { dim, channels, size } = sample;
   const outputSize = checkSize('spatial: outputSize', dim, options.outputSize);
-  const from = lift(sample.size);
-  const to = lift(outputSize);
   // Whole voxels between the corners of input and output, so that the identity copies voxels instead of mixing them.
-  const corner = from.map((n, d) => Math.trunc((n - to[d]!) / 2));
-  const centre = to.map((n) => (n - 1) / 2);
+  const middle = Array.from(outputSize, (n) => (n - 1) / 2);
+  const corner = Array.from(size, (n, d) => Math.trunc((n - outputSize[d]!) / 2));
   const matrix = transformMatrix(dim, params);
-  const at = (row: number): Triple => [matrix[row * 3]!, matrix[row * 3 + 1]!, matrix[row * 3 + 2]!];
-  const start = (row: number): number => corner[row]! + centre[row]! - at(row).reduce((sum, m, d) => sum + m * centre[d]!, 0);
-  const fields = params.elastic ? elasticDisplacements(outputSize, params.elastic) : [];
-  const [fieldZ, fieldY, fieldX] = fields.length === 2 ? [undefined, ...fields] : fields;
-
-  const numRows = to[0] * to[1];
-  const width = to[2];
-  const image = new Float32Array(numRows * width * channels);
-  const labels = new Int32Array(numRows * width);
-  const positions: RowPositions = { z: new Float64Array(width), y: new Float64Array(width), x: new Float64Array(width) };
-  const axes = [positions.z, positions.y, positions.x].map((line, row) => ({ line, weights: at(row), start: start(row) }));
-  const source = { data: sample.image, size: from, channels };
-  const sampleRow = rowSamplers[order];
-  for (let row = 0; row < numRows; row++) {
-    const z = Math.floor(row / to[1]);
-    const y = row % to[1];
-    const offset = row * width;
-    for (const { line, weights, start } of axes) {
-      const [mz, my, mx] = weights;
-      const first = start + mz * z + my * y;
-      for (let x = 0; x < width; x++) line[x] = first + mx * x;
-      addField(line, mz, fieldZ, offset);
-      addField(line, my, fieldY, offset);
-      addField(line, mx, fieldX, offset);
-    }
-    sampleRow(source, positions, image, offset, { border, value });
-    sampleLabels(labelMap, from, positions, labels, offset);
-  }
-  return { ...sample, ...noBoxes(), size: outputSize, image, labelMap: labels };
+  const affine = middle.flatMap((centre, row) => {
+    const weights = matrix.slice(row * dim, (row + 1) * dim);
+    return [...weights, corner[row]! + centre - weights.reduce((sum, weight, d) => sum + weight * middle[d]!, 0)];
+  });
+  const displacement = params.elastic ? elasticDisplacements(outputSize, params.elastic) : undefined;
+  const place = { dim, outputSize, affine, ...(displacement && { displacement }) };
+  const labels = { ...place, order: 'nearest', mode: 'grid-constant' } as const;
+  const image = resample(
+    { values: sample.image, size, channels },
+    { ...place, order: orders[order], mode: border === 'nearest' ? 'nearest' : constants[order], fill: borderValue },
+  );
+  const masks = sample.masks && resample({ values: sample.masks, size, channels: sample.objectLabels.length }, labels);
+  return {
+    ...sample,
+    ...movedBoxes(sample, outputSize, inverseMap(affine, outputSize, displacement)),
+    size: outputSize,
+    image,
+    labelMap: sample.labelMap.some((id) => id !== 0)
+      ? resample({ values: sample.labelMap, size }, labels)
+      : new Int32Array(product(outputSize)),
+    ...(masks && { masks }),
+  };
 }
 
-function addField(line: Float64Array, weight: number, field: Float32Array | undefined, offset: number): void {
-  if (!field || weight === 0) return;
-  for (let x = 0; x < line.length; x++) line[x]! += weight * field[offset + x]!;
-}
+const orders = { 0: 'nearest', 1: 'linear', 3: 'cubic' } as const;
+/** A spline would mix the border value into the voxels beside it, so positions outside have it and no others. */
+const constants = { 0: 'grid-constant', 1: 'grid-constant', 3: 'constant' } as const;
 
 function drawAngles(rotate: NonNullable<SpatialOptions<Dim>['rotate']>, random: Random): SpatialParams['angles'] {
   const angles: SpatialParams['angles'] = {};
@@ -144,14 +139,15 @@ function drawAngles(rotate: NonNullable<SpatialOptions<Dim>['rotate']>, random: 
   return angles;
 }
 
-/** Input offset per output offset, row-major 3×3 over z, y, x. */
+/** Input offset per output offset, row-major `dim` × `dim`. */
 function transformMatrix(dim: Dim, { angles, scale }: SpatialParams): number[] {
   let matrix = [1, 0, 0, 0, 1, 0, 0, 0, 1];
   for (const axis of ['z', 'y', 'x'] as const) {
     const angle = angles[axis];
     if (angle) matrix = multiply(rotation(axisIndex(3, axis), angle), matrix);
   }
-  return matrix.map((value, i) => (dim === 2 && i === 0 ? 1 : value * scale));
+  // In 2D there is no first axis.
+  return matrix.filter((_, i) => i >= 3 * (3 - dim) && i % 3 >= 3 - dim).map((value) => value * scale);
 }
 
 /** Turns the plane of the two other axes p before q: p' = p cos + q sin, q' = −p sin + q cos. */
