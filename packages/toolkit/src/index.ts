@@ -33,18 +33,37 @@ export { type CurvePoint, type PrecisionRecallCurve, plotPrecisionRecall, plotTr
 export { contrastWindow, type Window } from './plot/image.js';
 export { type MontageOptions, type OverlayOptions, plotImage, plotMontage } from './plot/overlay.js';
 export { encodePng, renderPng } from './plot/png.js';
-export { type ExportedCase, predictionsCsv, predictionsJson, writePredictions } from './predict/export.js';
-export { type Geometry, geometryOf, type PredictAllCall, type PredictedCase, predictAll } from './predict/predict-all.js';
 export {
-  type ConsolidateOptions,
+  type Consolidation,
+  type ConsolidationContext,
+  clusterBoxes,
+  fuseBoxes,
+  suppressBoxes,
+} from './predict/consolidation.js';
+export { type ExportedCase, predictionsCsv, predictionsJson, writePredictions } from './predict/export.js';
+export {
+  type Geometry,
+  geometryOf,
+  type PredictAllCall,
+  type PredictedCase,
+  predictAll,
+  predictEach,
+} from './predict/predict-all.js';
+export {
   createPredictor,
+  type PatchProvenance,
   type PredictCall,
+  type PredictedCandidates,
   type Prediction,
   type PredictionTimings,
   type Predictor,
   type PredictorOptions,
+  provenanceOf,
   type Segmentation,
+  type TileStep,
 } from './predict/predictor.js';
+export { type ImageFrame, restoreDetections, restoreLabels } from './predict/restore.js';
+export { createSlicePredictor, type SlicePredictorOptions } from './predict/slice-predictor.js';
 export { describeStep, duration, type Progress, type ProgressOptions, progress } from './progress.js';
 export { Adam, type AdamOptions, adam, type Optimizer } from './train/adam.js';
 export {

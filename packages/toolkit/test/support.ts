@@ -54,7 +54,7 @@ export const smallConfig = (dir: string) => ({
 export class SpotDetector<D extends Dim> implements Detector<D> {
   readonly kind = 'SpotDetector';
   readonly classes = ['spot'];
-  readonly inChannels = 1;
+  readonly inChannels: number = 1;
   #weight: tf.Variable | undefined;
 
   constructor(

@@ -1,4 +1,5 @@
 import { mirrorViews } from '@mdt/augment';
+import { clusterBoxes } from '../predict/consolidation.js';
 import type { PredictorOptions } from '../predict/predictor.js';
 import { type Adam, adam } from '../train/adam.js';
 import { constant, cosine, poly, type Schedule } from '../train/schedule.js';
@@ -23,7 +24,7 @@ export function predictorOptions(
     minOverlap,
     batchSize,
     minScore,
-    consolidate: { iouThreshold },
+    consolidate: clusterBoxes({ iouThreshold }),
     views: mirrorViews(views ? mirror : []),
   };
 }

@@ -26,23 +26,44 @@ export interface PredictAllCall {
   onProgress?: (progress: { id: string; case: number; cases: number; done: number; total: number }) => void;
 }
 
-/** Predicts every case of a data set, one after the other, in the order of its ids. */
-export async function predictAll<D extends Dim>(
-  predictor: Predictor<D>,
+/**
+ * Predicts the cases of a data set one after the other, in the order of its ids, and gives each as soon as it is done. Only the present
+ * case is in memory; leaving the loop stops the work.
+ *
+ * @example
+ * for await (const item of predictEach(predictor, dataset)) evaluator.add(item);
+ */
+export async function* predictEach<D extends Dim>(
+  predictor: Pick<Predictor<D>, 'predict'>,
   dataset: Dataset<D>,
   { signal, onProgress }: PredictAllCall = {},
-): Promise<PredictedCase<D>[]> {
-  const cases: PredictedCase<D>[] = [];
+): AsyncGenerator<PredictedCase<D>, void, void> {
   for (const [index, id] of dataset.ids.entries()) {
     const { image, objects } = await dataset.load(id);
-    const { detections, timings, segmentation } = await predictor.predict(image, {
+    const { detections, timings, segmentation, masks } = await predictor.predict(image, {
       ...(signal && { signal }),
       ...(onProgress && {
         onProgress: (done, total) => onProgress({ id, case: index + 1, cases: dataset.ids.length, done, total }),
       }),
     });
-    const predicted = { id, detections, groundTruth: objects, geometry: geometryOf(image), timings };
-    cases.push(segmentation ? { ...predicted, segmentation } : predicted);
+    yield {
+      id,
+      detections: masks ? { ...detections, masks } : detections,
+      groundTruth: objects,
+      geometry: geometryOf(image),
+      timings,
+      ...(segmentation && { segmentation }),
+    };
   }
+}
+
+/** All cases of `predictEach`. */
+export async function predictAll<D extends Dim>(
+  predictor: Pick<Predictor<D>, 'predict'>,
+  dataset: Dataset<D>,
+  call: PredictAllCall = {},
+): Promise<PredictedCase<D>[]> {
+  const cases: PredictedCase<D>[] = [];
+  for await (const item of predictEach(predictor, dataset, call)) cases.push(item);
   return cases;
 }

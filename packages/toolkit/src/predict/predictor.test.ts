@@ -1,10 +1,14 @@
 import { mirrorViews } from '@mdt/augment';
-import { type Dim, type PerAxis, perAxis, product, rows, volume } from '@mdt/core';
+import { type Dim, type PerAxis, perAxis, product, rng, rows, volume } from '@mdt/core';
+import { maskArea, maskBox } from '@mdt/eval-coco';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { SpotDetector } from '../../test/support.js';
-import { createPredictor } from './predictor.js';
+import { clusterBoxes, fuseBoxes, suppressBoxes } from './consolidation.js';
+import { createPredictor, provenanceOf } from './predictor.js';
+import { restoreDetections, restoreLabels } from './restore.js';
+import { createSlicePredictor } from './slice-predictor.js';
 
 /** Zeros with one box of ones. */
 function spot<D extends Dim>(dim: D, size: readonly number[], box: readonly number[]) {
@@ -53,7 +57,12 @@ describe('one object, found by a detector that is never wrong', () => {
           const patch = Array.from({ length: dim }, () => 12);
           const models = two ? [detector(dim, patch), detector(dim, patch)] : [detector(dim, patch)];
           const views = mirrorViews(dim === 2 ? ['y', 'x'] : ['z', 'x']);
-          const predictor = createPredictor(models, { minOverlap: 6, batchSize, views, consolidate: { iouThreshold: 0.99 } });
+          const predictor = createPredictor(models, {
+            minOverlap: 6,
+            batchSize,
+            views,
+            consolidate: clusterBoxes({ iouThreshold: 0.99 }),
+          });
           const { detections } = await predictor.predict(spot(dim, size, box));
           expect(predictor.predictionsPerTile).toBe(models.length * 4);
           expect(rows(detections).map((row) => row.box)).toContainEqual(box.map((v) => expect.closeTo(v, 3)));
@@ -136,4 +145,179 @@ describe('refuses', () => {
     expect(() => createPredictor([detector(2, [12, 12])], { batchSize: 0 })).toThrow('batchSize is 0');
     expect(() => createPredictor([detector(2, [12, 12])], { views: [] })).toThrow('views is empty');
   });
+});
+
+describe('a network that sees every bright voxel by itself', () => {
+  /** Finds each voxel above 0.5 as a box of one voxel; as translation-invariant as can be. */
+  class VoxelDetector<D extends Dim> extends SpotDetector<D> {
+    override async detect(images: tf.Tensor) {
+      const data = await images.data();
+      const voxels = product(this.patchSize);
+      const detections = Array.from({ length: images.shape[0]! }, (_, b) => {
+        const boxes: number[] = [];
+        const scores: number[] = [];
+        for (let i = 0; i < voxels; i++) {
+          const value = data[b * voxels + i]!;
+          if (!(value > 0.5)) continue;
+          const at: number[] = [];
+          for (let d = this.dim - 1, rest = i; d >= 0; d--) {
+            at.unshift(rest % this.patchSize[d]!);
+            rest = Math.floor(rest / this.patchSize[d]!);
+          }
+          boxes.push(...at, ...at.map((v) => v + 1));
+          scores.push(value);
+        }
+        return {
+          dim: this.dim,
+          boxes: Float32Array.from(boxes),
+          scores: Float32Array.from(scores),
+          labels: new Int32Array(scores.length),
+        };
+      });
+      const masks = detections.map(({ boxes, labels }) => {
+        const out = new Uint8Array(labels.length * voxels);
+        for (let k = 0; k < labels.length; k++) {
+          let at = 0;
+          for (let d = 0; d < this.dim; d++) at = at * this.patchSize[d]! + boxes[k * 2 * this.dim + d]!;
+          out[k * voxels + at] = 1;
+        }
+        return out;
+      });
+      return { detections, masks, segmentation: tf.tidy(() => tf.concat([tf.sub(1, images), images], -1)) };
+    }
+  }
+
+  function points<D extends Dim>(dim: D, seed: number, size: readonly number[]) {
+    const random = rng(seed);
+    const data = Float32Array.from({ length: product(size) }, (_, i) => (i % 5 ? 0 : random.next()));
+    return volume({ dim, size, data });
+  }
+  const key = (row: { box: number[]; score: number }) => `${row.box.map((v) => v.toFixed(4))} ${row.score.toFixed(4)}`;
+
+  test('tiles, mirrors and an ensemble give what one big patch gives: boxes, segmentation and masks', async () => {
+    for (const [dim, size, patch] of [
+      [2, [13, 19], [8, 8]],
+      [3, [7, 10, 9], [8, 6, 6]],
+    ] as const) {
+      const image = points<Dim>(dim, dim, size);
+      const all = { segmentation: true, masks: true };
+      const big = new VoxelDetector(dim, perAxis(dim, size) as PerAxis<Dim>);
+      const whole = await createPredictor([big], all).predict(image);
+      const small = () => new VoxelDetector(dim, perAxis(dim, patch) as PerAxis<Dim>);
+      const views = mirrorViews(dim === 2 ? ['y', 'x'] : ['z', 'y', 'x']);
+      const predictor = createPredictor([small(), small()], { ...all, minOverlap: 3, views, batchSize: 3 });
+      const tiled = await predictor.predict(image);
+      expect(rows(tiled.detections).map(key).sort()).toEqual(rows(whole.detections).map(key).sort());
+      expect(tiled.segmentation!.data.length).toBe(whole.segmentation!.data.length);
+      for (const [i, value] of whole.segmentation!.data.entries()) expect(tiled.segmentation!.data[i]).toBeCloseTo(value, 5);
+      rows(tiled.detections).forEach(({ box }, i) => {
+        expect(maskBox(tiled.masks![i]!)).toEqual(box.map((v) => Math.round(v)));
+        expect(maskArea(tiled.masks![i]!)).toBe(1);
+      });
+    }
+  });
+
+  test('a model given twice changes nothing, and a mirrored image gives mirrored detections', async () => {
+    const image = points(2, 7, [11, 14]);
+    const make = () => new VoxelDetector(2, [8, 8]);
+    const once = await createPredictor([make()]).predict(image);
+    const twice = await createPredictor([make(), make()]).predict(image);
+    expect(rows(twice.detections).map(key).sort()).toEqual(rows(once.detections).map(key).sort());
+    const [view] = mirrorViews(['x']).slice(1);
+    const mirrored = volume({ dim: 2, size: image.size, data: view!.apply(image.data, image.size, 1) });
+    const { detections } = await createPredictor([make()]).predict(mirrored);
+    const back = { ...detections, boxes: view!.invertBoxes(detections.boxes, image.size) };
+    expect(rows(back).map(key).sort()).toEqual(rows(once.detections).map(key).sort());
+  });
+
+  test('boxes on the far side of an image that is not square keep their score (P1)', async () => {
+    const data = new Float32Array(10 * 40);
+    data[3 * 40 + 35] = 0.75;
+    const image = volume({ dim: 2, size: [10, 40], data });
+    const { detections } = await createPredictor([new VoxelDetector(2, [8, 8])], { minOverlap: 4 }).predict(image);
+    expect(rows(detections)).toEqual([{ box: [3, 35, 4, 36], score: expect.closeTo(0.75, 6), label: 0 }]);
+  });
+
+  test('every candidate tells its model, view and tile (P2, P4)', async () => {
+    const image = points(2, 3, [8, 12]);
+    const make = () => new VoxelDetector(2, [8, 8]);
+    const predictor = createPredictor([make(), make(), make()], { minOverlap: 4, views: mirrorViews(['x']), candidates: true });
+    const { candidates } = await predictor.predict(image);
+    expect(candidates).toMatchObject({ models: 3, views: 2, tiles: 2, before: [0, 0], size: [8, 12] });
+    const seen = new Set(Array.from(candidates!.patchIds, (id) => JSON.stringify(provenanceOf(id, candidates!))));
+    expect(seen.size).toBe(3 * 2 * 2);
+    expect(seen).toContain('{"model":2,"view":1,"tile":1}');
+  });
+
+  test('the other ways to consolidate find the same voxels', async () => {
+    const image = points(2, 4, [12, 12]);
+    const boxesOf = async (consolidate: ReturnType<typeof clusterBoxes>) => {
+      const predictor = createPredictor([new VoxelDetector(2, [8, 8])], {
+        minOverlap: 4,
+        views: mirrorViews(['y']),
+        consolidate,
+      });
+      return rows((await predictor.predict(image)).detections)
+        .map(({ box }) => box.map((v) => v.toFixed(4)).join())
+        .sort();
+    };
+    const clustered = await boxesOf(clusterBoxes());
+    expect(clustered.length).toBeGreaterThan(5);
+    expect(await boxesOf(suppressBoxes({ iouThreshold: 0.5 }))).toEqual(clustered);
+    expect(await boxesOf(fuseBoxes({ iouThreshold: 0.5 }))).toEqual(clustered);
+  });
+
+  test('steps come one forward pass at a time, and leaving them stops the work', async () => {
+    const predictor = createPredictor([new VoxelDetector(2, [8, 8])], { minOverlap: 4, batchSize: 1 });
+    const seen: number[] = [];
+    for await (const { done, total, candidates } of predictor.steps(points(2, 1, [8, 16]))) {
+      expect(total).toBe(3);
+      expect(candidates.patchIds.every((id) => id === done - 1)).toBe(true);
+      seen.push(done);
+      if (done === 2) break;
+    }
+    expect(seen).toEqual([1, 2]);
+  });
+
+  test('slice by slice: one voxel column is one object from its first to its last slice, with context as channels', async () => {
+    const size = [6, 9, 9] as const;
+    const data = new Float32Array(product(size));
+    for (const z of [1, 2, 3]) data[(z * 9 + 4) * 9 + 5] = 0.8;
+    data[(5 * 9 + 4) * 9 + 5] = 0.7; // beyond a gap: an object of its own
+    const image = volume({ dim: 3, size, data });
+    const flat = await createSlicePredictor([new VoxelDetector(2, [8, 8])], { segmentation: true }).predict(image);
+    expect(rows(flat.detections).map(({ box }) => box.map((v) => Math.round(v)))).toEqual([
+      [1, 4, 5, 4, 5, 6],
+      [5, 4, 5, 6, 5, 6],
+    ]);
+    expect(flat.segmentation!.data[((2 * 9 + 4) * 9 + 5) * 2 + 1]).toBeCloseTo(0.8, 5);
+
+    /** Sees only what the slice below has: the first of three channels. */
+    class BelowDetector extends VoxelDetector<2> {
+      override readonly inChannels = 3;
+      override async detect(images: tf.Tensor) {
+        const below = tf.tidy(() => tf.slice(images, [0, 0, 0, 0], [-1, -1, -1, 1]));
+        const result = await super.detect(below);
+        below.dispose();
+        return result;
+      }
+    }
+    const deep = await createSlicePredictor([new BelowDetector(2, [8, 8])], { context: 1 }).predict(image);
+    expect(rows(deep.detections).map(({ box }) => box.map((v) => Math.round(v)))).toEqual([[2, 4, 5, 5, 5, 6]]);
+    const wrong = createSlicePredictor([new VoxelDetector(2, [8, 8])], { context: 1 });
+    await expect(wrong.predict(image)).rejects.toMatchObject({ code: 'shape-mismatch' });
+  });
+});
+
+test('boxes and label maps go back to the image that was resampled', () => {
+  const from = { dim: 2 as const, size: [4, 4] as const, spacing: [2, 2] as const, origin: [0.5, 0.5] as const };
+  const to = { dim: 2 as const, size: [8, 8] as const, spacing: [1, 1] as const, origin: [0, 0] as const };
+  const found = { dim: 2 as const, boxes: Float32Array.of(1, 1, 3, 5), scores: Float32Array.of(0.5), labels: Int32Array.of(0) };
+  // Voxel edges: −0.5 mm is 0 in both; a voxel of 2 mm is two voxels of 1 mm; what reaches out is cut.
+  expect([...restoreDetections(found, { from, to }).boxes]).toEqual([2, 2, 6, 8]);
+  const labels = Uint8Array.from({ length: 16 }, (_, i) => i);
+  const restored = restoreLabels(labels, { from, to });
+  expect(restored).toHaveLength(64);
+  for (const [i, label] of restored.entries()) expect(label).toBe(4 * (i >> 4) + ((i % 8) >> 1));
+  expect(restoreLabels(labels, { from: { ...from, origin: [100, 0.5] }, to }).every((label) => label === 0)).toBe(true);
 });

@@ -5,37 +5,42 @@ import {
   type Dim,
   InputError,
   type PerAxis,
+  perAxis,
   product,
   refuseUnknownKeys,
   selectDetections,
+  translateBoxes,
   type Volume,
 } from '@mdt/core';
 import type { Detector } from '@mdt/detectors';
-import { type Candidates, concatCandidates, weightedBoxClustering, withProvenance } from '@mdt/wbc';
+import type { Rle } from '@mdt/eval-coco';
+import { type Candidates, concatCandidates, withProvenance } from '@mdt/wbc';
 import * as tf from '@tensorflow/tfjs-core';
 import { copyWindow } from '../data/window.js';
+import { type Consolidation, clusterBoxes } from './consolidation.js';
+import { averageMasks, cropMask, type MaskCrop } from './instance-masks.js';
 import { addPatch, planPatches, startOf, withoutPadding } from './tiling.js';
 
-export interface ConsolidateOptions {
-  /** Boxes that overlap more than this are one cluster. Default 1e-5, the original toolkit's. */
-  iouThreshold?: number;
-}
-
 export interface PredictorOptions {
-  /** Voxels that neighbouring tiles share, at least. Default 30, on short axes half the patch. */
-  minOverlap?: number;
+  /** Voxels that neighbouring tiles share, at least; one number or one per axis. Default 30, on short axes half the patch. */
+  minOverlap?: number | PerAxis;
   /** Test-time views; `mirrorViews(['y', 'x'])` gives four. Default: as is. */
   views?: readonly View[];
   /** Patches per forward pass. Default 4 in 2D, 1 in 3D. */
   batchSize?: number;
-  consolidate?: ConsolidateOptions;
+  /** Makes one detection of what tiles, views and models found. Default: `clusterBoxes()`, the original toolkit's. */
+  consolidate?: Consolidation;
   /** Detections below this score are left out at the end. Default 0. */
   minScore?: number;
   /** Also gives the mean class probabilities of detectors with a segmenter. Default false. */
   segmentation?: boolean;
+  /** Also averages the instance masks of detectors that have them. Default false. */
+  masks?: boolean;
+  /** Also gives the candidates that were consolidated. Default false. */
+  candidates?: boolean;
 }
 
-const optionNames = ['minOverlap', 'views', 'batchSize', 'consolidate', 'minScore', 'segmentation'];
+const optionNames = ['minOverlap', 'views', 'batchSize', 'consolidate', 'minScore', 'segmentation', 'masks', 'candidates'];
 
 /** Where the time went, in milliseconds. */
 export interface PredictionTimings {
@@ -60,13 +65,53 @@ export interface Prediction<D extends Dim> {
   /** Voxels of the volume; best cluster first within each class. */
   readonly detections: Detections<D>;
   readonly segmentation?: Segmentation<D>;
+  /** `[detections]`, of the size of the volume. */
+  readonly masks?: readonly Rle[];
+  /** Voxels of the padded volume (see `before`), with what `provenanceOf` reads. */
+  readonly candidates?: PredictedCandidates<D>;
   readonly timings: PredictionTimings;
+}
+
+/** Where a candidate comes from, each an index. */
+export interface PatchProvenance {
+  model: number;
+  view: number;
+  tile: number;
+}
+
+/** All that networks found in one volume, before consolidation. */
+export interface PredictedCandidates<D extends Dim = Dim> extends Candidates<D> {
+  /** Number of detectors, views and tiles. */
+  readonly models: number;
+  readonly views: number;
+  readonly tiles: number;
+  /** Voxels that padding put before each axis of a volume smaller than the patch; 0 otherwise. */
+  readonly before: PerAxis<D>;
+  /** Voxels per axis of the volume, without padding. */
+  readonly size: PerAxis<D>;
+}
+
+/** Which model, view and tile a `patchId` of the candidates stands for. */
+export function provenanceOf(patchId: number, { views, tiles }: Pick<PredictedCandidates, 'views' | 'tiles'>): PatchProvenance {
+  const forward = Math.floor(patchId / tiles);
+  return { model: Math.floor(forward / views), view: forward % views, tile: patchId % tiles };
+}
+
+/** What one forward pass gave. */
+export interface TileStep<D extends Dim> {
+  /** Patches done and in all, over models, views and tiles. */
+  readonly done: number;
+  readonly total: number;
+  /** What this pass found; voxels of the padded volume. */
+  readonly candidates: Candidates<D>;
 }
 
 export interface PredictCall {
   /** Stops between forward passes; the call then rejects with the signal's reason. */
   signal?: AbortSignal;
   onProgress?: (done: number, total: number) => void;
+  /** Value of voxels beyond the volume. Default: its minimum, as in training. */
+  fill?: number;
 }
 
 export interface Predictor<D extends Dim> {
@@ -75,6 +120,8 @@ export interface Predictor<D extends Dim> {
   /** Boxes that one tile should give per object: models × views. */
   readonly predictionsPerTile: number;
   predict(volume: Volume<D>, call?: PredictCall): Promise<Prediction<D>>;
+  /** The same step by step: yields after each forward pass and returns the prediction. Leaving the loop stops the work. */
+  steps(volume: Volume<D>, call?: Omit<PredictCall, 'onProgress'>): AsyncGenerator<TileStep<D>, Prediction<D>, void>;
 }
 
 /**
@@ -85,40 +132,45 @@ export interface Predictor<D extends Dim> {
  */
 export function createPredictor<D extends Dim>(detectors: readonly Detector<D>[], options: PredictorOptions = {}): Predictor<D> {
   refuseUnknownKeys('createPredictor', options, optionNames);
-  const first = detectors[0];
-  if (!first) throw new InputError('invalid-option', 'createPredictor: no detector was given');
+  const firstDetector = detectors[0]!;
+  if (!firstDetector) throw new InputError('invalid-option', 'createPredictor: no detector was given');
   for (const other of detectors) {
     for (const key of ['dim', 'inChannels', 'patchSize', 'classes'] as const) {
-      if (String(other[key]) !== String(first[key])) {
-        const message = `createPredictor: the detectors differ in ${key}: ${String(first[key])} and ${String(other[key])}`;
+      if (String(other[key]) !== String(firstDetector[key])) {
+        const message = `createPredictor: the detectors differ in ${key}: ${String(firstDetector[key])} and ${String(other[key])}`;
         throw new InputError('invalid-option', message);
       }
     }
   }
-  const { dim, patchSize, inChannels } = first;
-  const { minOverlap, batchSize = dim === 2 ? 4 : 1, minScore = 0, segmentation: wantsMap = false } = options;
+  const { dim, patchSize, inChannels } = firstDetector;
+  const { batchSize = dim === 2 ? 4 : 1, minScore = 0, segmentation: wantsMap = false, masks: wantsMasks = false } = options;
+  const { consolidate = clusterBoxes() } = options;
+  const minOverlap =
+    options.minOverlap === undefined ? undefined : perAxis(dim, options.minOverlap, 'createPredictor: minOverlap');
   const views = options.views ?? mirrorViews([]);
   if (views.length === 0) throw new InputError('invalid-option', 'createPredictor: views is empty, expected at least one');
   if (!(Number.isInteger(batchSize) && batchSize >= 1)) {
     throw new InputError('invalid-option', `createPredictor: batchSize is ${batchSize}, expected a whole number of at least 1`);
   }
-  const iouThreshold = options.consolidate?.iouThreshold ?? 1e-5;
   const predictionsPerTile = detectors.length * views.length;
   const patchVoxels = product(patchSize);
 
-  async function predict(volume: Volume<D>, { signal, onProgress }: PredictCall = {}): Promise<Prediction<D>> {
+  async function* steps(
+    volume: Volume<D>,
+    { signal, fill = minimum(volume.data) }: Omit<PredictCall, 'onProgress'> = {},
+  ): AsyncGenerator<TileStep<D>, Prediction<D>, void> {
     if (volume.dim !== dim || volume.channels !== inChannels) {
       throw new InputError(
         'shape-mismatch',
-        `predict: the image has ${volume.dim} axes and ${volume.channels} channels, ${first!.kind} expects ${dim} axes and ${inChannels} channels`,
+        `predict: the image has ${volume.dim} axes and ${volume.channels} channels, ${firstDetector.kind} expects ${dim} axes and ${inChannels} channels`,
       );
     }
     const start = performance.now();
     const timings: PredictionTimings = { tileMs: 0, forwardMs: 0, consolidateMs: 0, totalMs: 0 };
     const plan = planPatches(dim, volume.size, { patchSize, ...(minOverlap !== undefined && { minOverlap }) });
     const { tiles } = plan;
-    const fill = minimum(volume.data); // as in training
     const candidates: Candidates<D>[] = [];
+    const crops: (MaskCrop | null)[] = [];
     const total = predictionsPerTile * tiles.length;
     let map: { data: Float32Array; size: PerAxis<D>; channels: number } | undefined;
     let done = 0;
@@ -137,7 +189,7 @@ export function createPredictor<D extends Dim>(detectors: readonly Detector<D>[]
           const forwardStart = performance.now();
           timings.tileMs += forwardStart - cutStart;
           const input = tf.tensor(images, [batch.length, ...patchSize, inChannels], 'float32');
-          const result = await detector.detect(input);
+          const result = await detector.detect(input, { masks: wantsMasks });
           input.dispose();
           if (result.segmentation && wantsMap) {
             const channels = result.segmentation.shape.at(-1)!;
@@ -151,14 +203,24 @@ export function createPredictor<D extends Dim>(detectors: readonly Detector<D>[]
           }
           result.segmentation?.dispose();
           timings.forwardMs += performance.now() - forwardStart;
+          const first = candidates.length;
           batch.forEach((tile, i) => {
             const found = result.detections[i]!;
+            if (wantsMasks) {
+              const start = Array.from(tile.origin as PerAxis);
+              const count = found.labels.length;
+              for (let k = 0; k < count; k++) {
+                const mask = result.masks?.[i]?.subarray(k * patchVoxels, (k + 1) * patchVoxels);
+                const upright = mask && view.invertMap(Float32Array.from(mask), patchSize, 1);
+                crops.push(upright ? cropMask(upright, Array.from(patchSize as PerAxis), start) : null);
+              }
+            }
             const boxes = view.invertBoxes(Float32Array.from(found.boxes), patchSize);
             const patchId = (model * views.length + v) * tiles.length + from + i;
             candidates.push(withProvenance({ ...found, boxes }, { patchId, tile, tiles, size: plan.size }));
           });
           done += batch.length;
-          onProgress?.(done, total);
+          yield { done, total, candidates: concatCandidates(dim, candidates.slice(first)) };
           await turn();
         }
       }
@@ -166,20 +228,55 @@ export function createPredictor<D extends Dim>(detectors: readonly Detector<D>[]
 
     const consolidateStart = performance.now();
     const all = concatCandidates(dim, candidates);
-    // A single pass had its duplicates removed already.
-    const clusters = total === 1 ? all : weightedBoxClustering(all, { iouThreshold, predictionsPerTile });
-    const merged = withoutPadding(clusters, plan, volume.size);
-    const kept = Array.from(merged.scores.keys()).filter((i) => merged.scores[i]! >= minScore);
-    const detections = selectDetections(merged, kept);
+    const models = all.patchIds.map((id) => provenanceOf(id, { views: views.length, tiles: tiles.length }).model);
+    const consolidated = consolidate(all, { predictionsPerTile, models });
+    const kept = Array.from(consolidated.scores.keys()).filter((i) => consolidated.scores[i]! >= minScore);
+    const inPadded = selectDetections(consolidated, kept);
+    const detections = withoutPadding(inPadded, plan, volume.size);
+    const averaged = wantsMasks
+      ? averageMasks({
+          detections,
+          candidates: { ...all, boxes: translateBoxes(all.boxes, before(plan), dim) },
+          weights: all.scores.map((score, i) => score * all.centerWeights[i]!),
+          crops: crops.map((crop) => crop && { ...crop, start: crop.start.map((v, d) => v + before(plan)[d]!) }),
+          size: volume.size,
+        })
+      : undefined;
     const end = performance.now();
     timings.consolidateMs = end - consolidateStart;
     timings.totalMs = end - start;
-    if (!map) return { detections, timings };
-    return { detections, segmentation: normalised(map), timings };
+    return {
+      detections,
+      timings,
+      ...(map && { segmentation: normalised(map) }),
+      ...(averaged && { masks: averaged }),
+      ...(options.candidates && {
+        candidates: {
+          ...all,
+          models: detectors.length,
+          views: views.length,
+          tiles: tiles.length,
+          before: plan.before,
+          size: volume.size,
+        },
+      }),
+    };
   }
 
-  return { dim, classes: first.classes, predictionsPerTile, predict };
+  async function predict(volume: Volume<D>, { onProgress, ...call }: PredictCall = {}): Promise<Prediction<D>> {
+    const run = steps(volume, call);
+    for (;;) {
+      const step = await run.next();
+      if (step.done) return step.value;
+      onProgress?.(step.value.done, step.value.total);
+    }
+  }
+
+  return { dim, classes: firstDetector.classes, predictionsPerTile, predict, steps };
 }
+
+/** What moves padded coordinates back. */
+const before = <D extends Dim>(plan: { before: PerAxis<D> }): number[] => Array.from(plan.before as PerAxis, (n) => -n);
 
 /** Sums of probabilities over tiles, views and models, scaled so that each voxel sums to 1. */
 function normalised<D extends Dim>(sums: { data: Float32Array; size: PerAxis<D>; channels: number }): Segmentation<D> {
@@ -192,7 +289,7 @@ function normalised<D extends Dim>(sums: { data: Float32Array; size: PerAxis<D>;
   return { size, classes, data };
 }
 
-function minimum(values: ArrayLike<number>): number {
+export function minimum(values: ArrayLike<number>): number {
   let least = Number.POSITIVE_INFINITY;
   for (let i = 0; i < values.length; i++) least = Math.min(least, values[i]!);
   return least;

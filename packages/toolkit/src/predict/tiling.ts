@@ -41,7 +41,11 @@ export const startOf = <D extends Dim>(tile: Tile<D>, { before }: TilePlan<D>): 
   Array.from(tile.origin as PerAxis, (start, d) => start - before[d]!);
 
 /** Detections of the padded volume in voxels of the volume; what lies in the padding is cut off. */
-export function withoutPadding<D extends Dim>(detections: Detections<D>, plan: TilePlan<D>, size: PerAxis<D>): Detections<D> {
+export function withoutPadding<D extends Dim>(
+  detections: Detections<D>,
+  plan: Pick<TilePlan<D>, 'before'>,
+  size: PerAxis<D>,
+): Detections<D> {
   const { dim } = detections;
   const back = Array.from(plan.before as PerAxis, (n) => -n);
   const boxes = clipBoxes(translateBoxes(detections.boxes, back, dim), size, dim);
