@@ -1,11 +1,15 @@
 import { resNetFpn } from '@mdt/backbone';
-import { type Dim, fromMdtBoxes, type GroundTruth, type PerAxis } from '@mdt/core';
+import { type Dim, fromMdtBoxes, type GroundTruth, type PerAxis, product } from '@mdt/core';
 import {
   boxCoder,
   DetectionUNet2D,
   DetectionUNet3D,
+  FasterRCNN2D,
+  FasterRCNN3D,
   hardNegatives,
   iouMatcher,
+  MaskRCNN2D,
+  MaskRCNN3D,
   type RetinaNet,
   RetinaNet2D,
   RetinaNet3D,
@@ -22,11 +26,13 @@ const constructors = {
   retina_unet: { 2: RetinaUNet2D, 3: RetinaUNet3D },
 } as const;
 
+/** Our name of the norm of a configuration. */
+const normOf = ({ norm }: RecordedConfig) => (norm === 'batch_norm' ? 'batch' : norm === 'instance_norm' ? 'instance' : 'none');
+
 /** What every detector is told: classes, patch, backbone. */
 function commonOptions(config: RecordedConfig, inChannels: number, strideOne: boolean) {
   const { dim } = config;
   const activation = config.relu === 'relu' ? 'relu' : 'leakyRelu';
-  const norm = config.norm === 'instance_norm' ? 'instance' : config.norm === 'batch_norm' ? 'batch' : 'none';
   return {
     classes: Array.from({ length: config.head_classes - 1 }, (_, i) => `class ${i + 1}`),
     patchSize: toArrayOrder(config.patch_size),
@@ -38,7 +44,7 @@ function commonOptions(config: RecordedConfig, inChannels: number, strideOne: bo
       outChannels: config.end_filts,
       strideOne,
       sixthPooling: config.sixth_pooling,
-      norm,
+      norm: normOf(config),
       activation,
     }),
     activation,
@@ -76,13 +82,60 @@ export function retinaDetector(config: RecordedConfig, inChannels: number): Reti
   return new constructors[model][dim](options as never);
 }
 
+/** The two-stage detector of a recorded configuration: Mask R-CNN, without its mask head in `frcnn_mode`; or `ufrcnn`. */
+export function twoStageDetector(config: RecordedConfig, inChannels: number): MaskRCNN2D | FasterRCNN2D {
+  const { dim, model } = config;
+  const segments = model === 'ufrcnn';
+  const options = {
+    ...commonOptions(config, inChannels, segments),
+    norm: normOf(config),
+    headFilters: config.n_rpn_features,
+    anchors: { sizes: anchorSizes(config), aspectRatios: config.rpn_anchor_ratios, octaves: 1 },
+    matcher: iouMatcher({ positive: config.anchor_matching_iou, legacy: true }),
+    sampler: hardNegatives({
+      anchorsPerImage: config.rpn_train_anchors_per_image,
+      poolSize: config.shem_poolsize,
+      legacy: true,
+    }),
+    boxCoder: coderOf(dim, config.rpn_bbox_std_dev),
+    proposals: {
+      preNmsTopK: config.pre_nms_limit,
+      iouThreshold: config.rpn_nms_threshold,
+      training: config.post_nms_rois_training,
+    },
+    boxHead: {
+      poolSize: toArrayOrder(config.pool_size),
+      boxCoder: coderOf(dim, config.bbox_std_dev),
+      chunkSize: config.roi_chunk_size,
+      sampler: hardNegatives({
+        anchorsPerImage: config.train_rois_per_image,
+        positiveFraction: config.roi_positive_ratio,
+        negativesPerPositive: 1 / config.roi_positive_ratio - 1,
+        poolSize: config.shem_poolsize,
+        meanOver: 'batch',
+      }),
+    },
+    nms: {
+      iouThreshold: config.detection_nms_threshold,
+      maxPerImage: config.model_max_instances_per_batch_element,
+      minScore: config.model_min_confidence,
+      preNmsTopK: Number.MAX_SAFE_INTEGER,
+    },
+    ...(segments ? { segmenter: { perClass: config.num_seg_classes > 2 } } : {}),
+    ...(model === 'mrcnn' && !config.frcnn_mode ? { maskHead: { poolSize: toArrayOrder(config.mask_pool_size) } } : {}),
+  };
+  const hasMasks = model === 'mrcnn' && !config.frcnn_mode;
+  const Detector = hasMasks ? { 2: MaskRCNN2D, 3: MaskRCNN3D }[dim] : { 2: FasterRCNN2D, 3: FasterRCNN3D }[dim];
+  return new Detector(options as never) as MaskRCNN2D | FasterRCNN2D;
+}
+
 /** The Detection U-Net of a recorded configuration. */
 export function detectionUNet(config: RecordedConfig, inChannels: number): DetectionUNet2D {
   const mode = config.seg_loss_mode;
   const Detector = { 2: DetectionUNet2D, 3: DetectionUNet3D }[config.dim];
   return new Detector({
     ...commonOptions(config, inChannels, true),
-    ...(config.norm ? { norm: config.norm === 'batch_norm' ? 'batch' : 'instance' } : {}),
+    norm: normOf(config),
     segmentationLoss: segmentationLoss({
       dice: mode === 'wce' ? 0 : 1,
       crossEntropy: mode === 'dice' ? 0 : 1,
@@ -115,6 +168,8 @@ export function recordedBatch(recording: NetworkRecording) {
   return {
     images: tf.tensor(images.data, images.shape, 'float32'),
     targets: boxes as GroundTruth<2>[] & GroundTruth<3>[],
+    /** Per image one mask after the other: objects are cuboids. */
+    masks: boxes.map((objects) => cuboidMasks(size, objects)),
     segmentation: tf.tensor(labelMap, [images.shape[0]!, ...size], 'int32'),
     patchSize: size as unknown as PerAxis,
     dim,
@@ -127,6 +182,17 @@ function recordedObjects(recording: NetworkRecording, image: number): GroundTrut
   const boxes = fromMdtBoxes(has ? recording.tensor(`input.bb_target.${image}`).values : [], dim);
   const labels = recording.has(`input.roi_labels.${image}`) ? recording.tensor(`input.roi_labels.${image}`).values : [];
   return { dim, boxes, labels: Int32Array.from(labels, (v) => v - 1).filter((v) => v >= 0) };
+}
+
+function cuboidMasks(size: readonly number[], { dim, boxes, labels }: GroundTruth): Uint8Array {
+  const voxels = product(size);
+  const masks = new Uint8Array(labels.length * voxels);
+  labels.forEach((_, i) => {
+    const one = new Int32Array(voxels);
+    paint(one, 0, size, { dim, boxes: boxes.slice(i * 2 * dim, (i + 1) * 2 * dim), labels: Int32Array.of(0) });
+    masks.set(one, i * voxels);
+  });
+  return masks;
 }
 
 /** Objects are cuboids; later ones cover earlier ones. */

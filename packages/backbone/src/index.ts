@@ -29,6 +29,7 @@ export { booleanMask } from './ops/boolean-mask.js';
 export { type ConvOptions, conv } from './ops/conv.js';
 export { type GroupNormOptions, groupNorm, type InstanceNormOptions, instanceNorm } from './ops/group-norm.js';
 export { type MaxPoolOptions, maxPool } from './ops/max-pool.js';
+export { type NativeOp, nativeOp, type OpGradient, runMany, runOne, shared } from './ops/native.js';
 export { type ResizeOptions, resize } from './ops/resize.js';
 export { type UpsampleOptions, upsample } from './ops/upsample.js';
 export { defaultStartFilters, type ResNetOptions, resNet } from './resnet.js';

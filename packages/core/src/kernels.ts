@@ -83,3 +83,22 @@ export type AdamAttrs = {
 };
 /** `{ value, grad, m, v } → [value, m, v]`: one Adam step (Kingma and Ba 2015) with bias correction; decoupled weight decay. */
 export const AdamStep = 'MdtAdamStep';
+
+export type RoiAlignAttrs = {
+  /** Bins per axis of the result. */
+  pool: number[];
+  /** Cells per unit of the boxes, one number per axis and map, map after map. */
+  scales: number[];
+  /** One sample in the middle of each bin with replicated borders, as the original toolkit; else the mean of several. */
+  single: boolean;
+  /** Samples per axis and bin of the mean; 0: as many as a bin has cells, rounded up. */
+  ratio: number;
+  /** Shape of each map, one after the other. */
+  shapes: number[];
+};
+/** Name of the kernel's input that holds map `i`. */
+export const roiMap = (i: number): string => `map${i}`;
+/** `{ map0, map1, …, boxes [n, 2 · dim], images int32 [n], levels int32 [n] } → [n, ...pool, channels]`: see `@mdt/native-ops`. */
+export const RoiAlign = 'MdtRoiAlign';
+/** `{ dy, boxes, images, levels } → [dMap0, dMap1, …]`. */
+export const RoiAlignGrad = 'MdtRoiAlignGrad';

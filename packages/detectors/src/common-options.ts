@@ -15,7 +15,7 @@ export interface CommonOptions<D extends Dim = Dim, C extends string = string> {
   startFilters?: number;
   /** Of the default backbone: channels of the pyramid. Default 4 times `startFilters` in 2D, twice in 3D. */
   outChannels?: number;
-  /** Of the default backbone, and of a mask head. Default `none`. */
+  /** Of the default backbone, and of the heads of two-stage detectors. Default `none`. */
   norm?: NormKind;
   /** Of heads and default backbone. Default `relu`. */
   activation?: kernels.Activation;
@@ -62,6 +62,8 @@ export interface DetectorVariant {
   keys: readonly string[];
   /** Its backbone needs a level at stride 1. */
   strideOne?: boolean;
+  /** Its heads take the norm as well. */
+  normInHeads?: boolean;
   /** Levels that it uses of the default backbone. Default all. */
   levels?: readonly string[];
 }
@@ -74,7 +76,7 @@ export interface DetectorVariant {
 export function resolveCommon<D extends Dim, C extends string>(
   dim: D,
   options: CommonOptions<D, C>,
-  { kind, keys, strideOne = false, levels }: DetectorVariant,
+  { kind, keys, strideOne = false, normInHeads = false, levels }: DetectorVariant,
 ): ResolvedCommon<D, C> {
   refuseUnknownKeys(kind, options, keys);
   const { classes, patchSize, norm = 'none', activation = 'relu', init = 'uniform-fan-in', legacy = false } = options;
@@ -85,7 +87,7 @@ export function resolveCommon<D extends Dim, C extends string>(
   if (backbone.dim !== dim) {
     throw new InputError('invalid-option', `${kind}: backbone is for ${backbone.dim}D, expected ${dim}D`);
   }
-  if (options.backbone) refuseBackboneOptions(kind, options, keys.includes('masks'));
+  if (options.backbone) refuseBackboneOptions(kind, options, normInHeads);
   checkImageSize(backbone, patchSize ?? [], `${kind}: patchSize`);
   const finest = backbone.features[0]!;
   if (strideOne && finest.stride.some((s) => s !== 1)) {

@@ -38,7 +38,8 @@ export class DetectionUNet<D extends Dim, C extends string = string> extends Net
   readonly #objects: ComponentOptions;
 
   constructor(dim: D, options: DetectionUNetOptions<D, C>, variant: DetectorVariant) {
-    const common = resolveCommon(dim, options, variant);
+    // With `legacy` the norm is that of the logits too.
+    const common = resolveCommon(dim, options, { ...variant, normInHeads: options.legacy ?? false });
     super(common);
     const { maxPerClass = { 2: 10, 3: 30 }[dim], minScore = 0.1, score = 'max' } = options;
     checkCounts(this.kind, { maxPerClass });

@@ -11,6 +11,7 @@ export {
 export { type AtssMatcherOptions, atssMatcher } from './atss-matcher.js';
 export { type BoxCoder, type BoxCoderOptions, boxCoder } from './box-coder.js';
 export { type BoxLoss, type BoxTargets, diouLoss, giouLoss, smoothL1Loss } from './box-loss.js';
+export type { BoxStageOptions } from './box-stage.js';
 export { binaryLoss, type ClassLoss, type FocalLossOptions, focalLoss, softmaxLoss } from './class-loss.js';
 export type { CommonOptions } from './common-options.js';
 export { type Component, connectedComponents } from './components.js';
@@ -23,11 +24,18 @@ export {
   objectsOf,
 } from './detection-u-net.js';
 export type { DescribeOptions, DetectionResult, DetectOptions, Detector, Losses, TrainBatch } from './detector.js';
+export { FasterRCNN, FasterRCNN2D, FasterRCNN3D, type FasterRCNNOptions } from './faster-rcnn.js';
 export { crossEntropy, smoothL1 } from './losses.js';
+export { MaskRCNN, MaskRCNN2D, MaskRCNN3D, type MaskRCNNOptions } from './mask-rcnn.js';
+export type { PseudoMasks } from './masks.js';
 export { anchorState, type IouMatcherOptions, iouMatcher, type Matcher, type Matching } from './matcher.js';
+export { type RoiAlignOptions, type Rois, roiAlign } from './ops/roi-align.js';
 export { type OriginalNaming, originalName, originalNaming } from './original-names.js';
 export { fromOriginalLayout, fromOriginalWeights, toOriginalLayout } from './original-weights.js';
 export { type AnchorPredictions, type NmsOptions, type PostprocessOptions, postprocess } from './postprocess.js';
+export { type ProposalMatcher, type ProposalMatcherOptions, proposalMatcher } from './proposal-matcher.js';
+export type { ProposalOptions, Proposals } from './proposals.js';
+export type { ScoredProposals } from './refine.js';
 export { RetinaNet, RetinaNet2D, RetinaNet3D, type RetinaOutputs } from './retina-net.js';
 export type { RetinaNetOptions } from './retina-options.js';
 export { RetinaUNet, RetinaUNet2D, RetinaUNet3D, type RetinaUNetOptions } from './retina-u-net.js';
@@ -48,3 +56,4 @@ export {
   segmentationLoss,
   segmentationLosses,
 } from './segmentation-loss.js';
+export type { FirstStage, TwoStageOptions } from './two-stage.js';

@@ -97,7 +97,12 @@ export class RetinaNet<D extends Dim, C extends string = string> extends Network
     const options = { ...this.stage, classes: this.classes, legacy: this.legacy };
     const { reachesAll, ...parts } = anchorLosses(logits, deltas, targets, options, random);
     const total = tf.add(parts.class, parts.box) as tf.Scalar;
-    return { total: reachesAll ? total : this.reachAll(total), parts };
+    return { total: reachesAll && this.usesAllFeatures() ? total : this.reachAll(total), parts };
+  }
+
+  /** Whether every map of the backbone has a part in the loss. */
+  protected usesAllFeatures(): boolean {
+    return this.anchors.levels.length === this.backbone.features.length;
   }
 
   async detect(images: tf.Tensor): Promise<DetectionResult<D>> {

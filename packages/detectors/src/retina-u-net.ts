@@ -42,6 +42,11 @@ export class RetinaUNet<D extends Dim, C extends string = string> extends Retina
     return { ...outputs, segmentation: this.#segmenter.apply(outputs.features[0]!, mode) };
   }
 
+  protected override usesAllFeatures(): boolean {
+    const used = new Set([0, ...this.anchors.levels.map(({ featureIndex }) => featureIndex)]); // the finest is segmented
+    return used.size === this.backbone.features.length;
+  }
+
   protected override lossOf(batch: TrainBatch<D>, random: Random): Losses {
     const classMap = this.segmentationOf(batch);
     const outputs = this.forward(batch.images, 'train');

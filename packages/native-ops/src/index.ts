@@ -41,3 +41,4 @@ export { type RoiLevelOptions, roiLevels } from './ops/roi-levels.js';
 export { type SoftNmsOptions, type SoftNmsResult, softNms, softNmsAsync } from './ops/soft-nms.js';
 export type { Boundary } from './reference/boundary.js';
 export type { Interpolation } from './reference/resample.js';
+export { eachTap as eachRoiTap, type RoiTask } from './reference/roi-align.js';

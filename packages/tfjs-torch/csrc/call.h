@@ -97,5 +97,6 @@ void add_pool(std::vector<Kernel>&);
 void add_resize(std::vector<Kernel>&);
 void add_norm(std::vector<Kernel>&);
 void add_optimizer(std::vector<Kernel>&);
+void add_detection(std::vector<Kernel>&);
 
 }  // namespace mdt

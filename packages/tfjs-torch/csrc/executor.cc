@@ -80,6 +80,7 @@ const std::vector<Kernel>& kernels() {
     add_resize(all);
     add_norm(all);
     add_optimizer(all);
+    add_detection(all);
     return all;
   }();
   return list;

@@ -5,6 +5,7 @@ import { EngineUnavailableError, loadBinding } from './binding.js';
 import { installEarlyFreeGradients } from './gradients.js';
 import { backendName, register } from './kernel.js';
 import { conv } from './kernels/conv.js';
+import { detection } from './kernels/detection.js';
 import { elementwise } from './kernels/elementwise.js';
 import { fallbackKernels } from './kernels/fallback.js';
 import { linear } from './kernels/linear.js';
@@ -52,7 +53,7 @@ function start(threads: number, device: string, deterministic: boolean): TorchBa
   } catch (cause) {
     throw new EngineUnavailableError(`useTorch: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }
-  register([...elementwise, ...reduce, ...shape, ...lookup, ...linear, ...conv, ...mdtKernels]);
+  register([...elementwise, ...reduce, ...shape, ...lookup, ...linear, ...conv, ...detection, ...mdtKernels]);
   const cpu = findBackend('cpu');
   if (cpu) register(fallbackKernels(cpu));
   registerBackend(backendName, () => made, 3);

@@ -76,7 +76,7 @@ function binCells(axis: RoiAxis, bin: number): { cell: number; weight: number }[
  * Calls `visit` for every cell that every bin of every box reads: the bin's and the cell's first channel, and the weight. Boxes
  * whose image or level does not exist, or that are not finite, read nothing.
  */
-function eachTap(task: RoiTask, visit: (level: number, bin: number, cell: number, weight: number) => void): void {
+export function eachTap(task: RoiTask, visit: (level: number, bin: number, cell: number, weight: number) => void): void {
   const { dim, boxes, images, levels, batch, channels, pool, maps } = task;
   const bins = Array.from(pool).reduce((a, b) => a * b, 1);
   for (let i = 0; i < boxes.length / (2 * dim); i++) {
