@@ -3,15 +3,22 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Dim, product, rng, type SafeTensor, writeSafetensors } from '@mdt/core';
 
-/** What a contestant of the Retina U-Net benchmark is told. */
+/** The original's names of its networks. */
+export type OriginalModel = 'retina_net' | 'retina_unet' | 'mrcnn' | 'ufrcnn' | 'detection_unet';
+
+/** What a contestant of the detectors' benchmarks is told. */
 export interface RetinaCase {
+  /** Default `retina_unet`. */
+  model?: OriginalModel;
+  /** Of ours. Default float32. */
+  precision?: 'float32' | 'bfloat16';
   dim: Dim;
   /** z y x, or y x. */
   patchSize: readonly number[];
   batchSize: number;
   direction: 'step' | 'inference';
   threads: number;
-  /** Path of a safetensors file: `images` [b, ...patchSize, 1], `boxes.B`, `labels.B`, `segmentation` [b, ...patchSize]. */
+  /** Path of a safetensors file: `images` [b, ...patchSize, 1], `boxes.B`, `labels.B`, `segmentation` and `instances` [b, ...patchSize]. */
   batch: string;
   /** Path of a safetensors file that ours writes before its first run: its weights by the original's names, for the peers. */
   weights: string;
@@ -31,6 +38,7 @@ export function writeBatch({ patchSize, batchSize }: Pick<RetinaCase, 'patchSize
   const voxels = product(patchSize);
   const images = Float32Array.from({ length: batchSize * voxels }, () => random.normal());
   const segmentation = new Int32Array(batchSize * voxels);
+  const instances = new Int32Array(batchSize * voxels);
   const tensors: [string, SafeTensor][] = [];
   for (let b = 0; b < batchSize; b++) {
     const boxes: number[] = [];
@@ -49,6 +57,7 @@ export function writeBatch({ patchSize, batchSize }: Pick<RetinaCase, 'patchSize
         if (!inside) continue;
         images[b * voxels + i]! += 2;
         segmentation[b * voxels + i] = 1;
+        instances[b * voxels + i] = object + 1;
       }
     }
     const shape = [objectsPerImage, 2 * patchSize.length];
@@ -56,6 +65,7 @@ export function writeBatch({ patchSize, batchSize }: Pick<RetinaCase, 'patchSize
     tensors.push([`labels.${b}`, { dtype: 'I32', shape: [objectsPerImage], data: Int32Array.from([0, 1]) }]);
   }
   tensors.push(['images', { dtype: 'F32', shape: [batchSize, ...patchSize, 1], data: images }]);
+  tensors.push(['instances', { dtype: 'I32', shape: [batchSize, ...patchSize], data: instances }]);
   tensors.push(['segmentation', { dtype: 'I32', shape: [batchSize, ...patchSize], data: segmentation }]);
   const path = sharedPath(`batch-${patchSize.join('x')}.safetensors`);
   mkdirSync(dirname(path), { recursive: true });

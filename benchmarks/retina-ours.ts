@@ -1,24 +1,17 @@
-// Our side of benchmarks/retina.ts: a training step or an inference of the Retina U-Net on backend 'torch'.
+// Our side of benchmarks/retina.ts and detectors.ts: a training step or an inference of one detector on backend 'torch'.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type Dim, type GroundTruth, readSafetensors, rng, type SafeTensor, toFloat32, writeSafetensors } from '@mdt/core';
-import { type Detector, hardNegatives, originalName, RetinaUNet2D, RetinaUNet3D, toOriginalLayout } from '@mdt/detectors';
+import { type Detector, originalName, toOriginalLayout } from '@mdt/detectors';
 import { profile, useTorch } from '@mdt/tfjs-torch';
 import { adam } from '@mdt/toolkit';
 import * as tf from '@tensorflow/tfjs-core';
+import { planarDetector, volumetricDetector } from './original-detectors.js';
 import type { RetinaCase } from './retina-case.js';
 import { serve, type Work } from './serve.js';
 
-const classes = ['benign', 'malignant'];
-const toySampler = hardNegatives({ anchorsPerImage: 2, poolSize: 20, legacy: true });
-
 await serve(async (aCase: RetinaCase): Promise<Work> => {
-  await useTorch({ threads: aCase.threads });
-  const { dim, patchSize } = aCase;
-  const [first, second, third] = patchSize as [number, number, number];
-  // `legacy`: the original's arithmetic, so that first losses can be compared; its toy experiment takes fewer anchors.
-  return dim === 3
-    ? workOn(new RetinaUNet3D({ classes, patchSize: [first, second, third], legacy: true }), 3, aCase)
-    : workOn(new RetinaUNet2D({ classes, patchSize: [first, second], legacy: true, sampler: toySampler }), 2, aCase);
+  await useTorch({ threads: aCase.threads, precision: aCase.precision ?? 'float32' });
+  return aCase.dim === 3 ? workOn(volumetricDetector(aCase), 3, aCase) : workOn(planarDetector(aCase), 2, aCase);
 });
 
 async function workOn<D extends Dim>(detector: Detector<D>, dim: D, aCase: RetinaCase): Promise<Work> {
@@ -32,23 +25,26 @@ async function workOn<D extends Dim>(detector: Detector<D>, dim: D, aCase: Retin
     labels: read(`labels.${b}`).data as Int32Array,
   })) as GroundTruth<D>[];
   const segmentation = tf.tensor(read('segmentation').data as Int32Array, [...read('segmentation').shape], 'int32');
+  const instances = tf.tensor(read('instances').data as Int32Array, [...read('instances').shape], 'int32');
   const random = rng(0);
   detector.build(random);
   await shareWeights(detector, aCase.weights);
   const optimizer = adam({ learningRate: 1e-4 });
 
   const step = async () => {
-    const { value, grads } = tf.variableGrads(() => detector.loss({ images, targets, segmentation }, random).total);
+    const { value, grads } = tf.variableGrads(() => detector.loss({ images, targets, segmentation, instances }, random).total);
     optimizer.applyGradients(grads);
     const [loss] = await value.data();
     tf.dispose([value, ...Object.values(grads)]);
     return `loss ${loss!.toFixed(4)}`;
   };
   const infer = async () => {
-    const { detections, segmentation: probabilities } = await detector.detect(images);
-    const labels = tf.argMax(probabilities!, -1);
-    await labels.data();
-    tf.dispose([probabilities!, labels]);
+    const { detections, segmentation: probabilities } = await detector.detect(images, { masks: false }); // as the original tests
+    if (probabilities) {
+      const labels = tf.argMax(probabilities, -1);
+      await labels.data();
+      tf.dispose([probabilities, labels]);
+    }
     return `${detections.reduce((sum, { scores }) => sum + scores.length, 0)} detections`;
   };
   profile(); // forgets what building took
@@ -58,7 +54,7 @@ async function workOn<D extends Dim>(detector: Detector<D>, dim: D, aCase: Retin
       runs += 1;
       return direction === 'step' ? step() : infer();
     },
-    notes: () => profileLines(`${dim}D ${direction}, patch ${patchSize.join('x')}`, runs),
+    notes: () => profileLines(`${aCase.model ?? 'retina_unet'} ${dim}D ${direction}, patch ${patchSize.join('x')}`, runs),
   };
 }
 

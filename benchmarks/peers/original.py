@@ -19,7 +19,7 @@ def prepare(case):
     torch.set_num_threads(case["threads"])
     source = source or load(sys.argv[1])
     images, boxes, labels, segmentation = read_batch(case["batch"])
-    settings = config(source, "toy_exp" if case["dim"] == 2 else "lidc_exp", case["dim"], "retina_unet")
+    settings = config(source, "toy_exp" if case["dim"] == 2 else "lidc_exp", case["dim"], case.get("model", "retina_unet"))
     set_patch(settings, images.shape[2:])
     torch.manual_seed(0)
     np.random.seed(0)
@@ -30,7 +30,7 @@ def prepare(case):
         "seg": segmentation[:, None].astype(np.uint8),
         "bb_target": boxes,
         "roi_labels": labels,
-        "roi_masks": [np.zeros((len(each), 1, *images.shape[2:]), np.uint8) for each in labels],
+        "roi_masks": [masks_of(each, images.shape[2:]) for each in boxes],
         "pid": [str(index) for index in range(len(images))],
     }
     if case["direction"] == "inference":
@@ -55,12 +55,23 @@ def prepare(case):
     return step
 
 
+def masks_of(boxes, size):
+    """One mask per object: the benchmark's objects are cuboids."""
+    masks = np.zeros((len(boxes), 1, *size), np.uint8)
+    for mask, box in zip(masks, boxes.astype(int)):
+        spans = [(box[0], box[2]), (box[1], box[3])] + ([(box[4], box[5])] if len(size) == 3 else [])
+        mask[(0, *(slice(low, high) for low, high in spans))] = 1
+    return masks
+
+
 def set_patch(settings, patch):
     """The patch size and the fields that the original derives from it when it is constructed."""
     settings.patch_size = np.array(patch)
     y, x, *z = patch
     settings.window = np.array([0, 0, y, x] + [part for n in z for part in (0, n)])
     settings.scale = np.array([y, x, y, x] + 2 * z)
+    if not hasattr(settings, "backbone_strides"):
+        return  # Detection U-Net has no anchors
     strides = [settings.backbone_strides["xy"]] * 2 + [settings.backbone_strides["z"]] * len(z)
     settings.backbone_shapes = np.array([[-(-n // s[level]) for n, s in zip(patch, strides)] for level in range(len(strides[0]))])
 

@@ -27,7 +27,8 @@ def read_batch(path):
 def load_weights(net, path):
     """The weights that ours starts from, by the original's names, so that first losses can be compared."""
     missing, unexpected = net.load_state_dict({k: torch.from_numpy(v) for k, v in read(path).items()}, strict=False)
-    unused = [name for name in missing if "P1_conv2" not in name]  # the original makes it and never uses it
+    # What the original makes and never uses: a level's convolution, and ufrcnn's mask head.
+    unused = [name for name in missing if "P1_conv" not in name and not name.startswith("mask.")]
     if unused or unexpected:
         raise ValueError(f"{path}: missing {unused}, left over {unexpected}")
 

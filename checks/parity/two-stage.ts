@@ -88,7 +88,7 @@ async function compareStages(
   compare('samples.0 logits', [n, numClasses], headLogits!);
   compare('samples.1 deltas', [n, numClasses, 2 * dim], permuteRows(headDeltas!, deltaPlaces(dim)));
   const masked = detector instanceof MaskRCNN;
-  const [classes, goals] = masked ? ['samples.3', 'samples.4'] : ['samples.2', 'samples.3'];
+  const [classes, goals] = recording.config.model === 'mrcnn' ? ['samples.3', 'samples.4'] : ['samples.2', 'samples.3'];
   comparisons.push(compareExactly(`${classes} target classes`, sample.labels, recording.tensor(classes!).values));
   const targets = new Float64Array(n * 2 * dim);
   const positives = sample.objects.length * 2 * dim;

@@ -45,7 +45,10 @@ export function foregroundShare(
 }
 
 /** Softmax over background and classes with cross entropy: the original toolkit's, and the default. */
-export const softmaxLoss = (): ClassLoss => ({ activation: 'softmax', loss: crossEntropy });
+export function softmaxLoss(options: object = {}): ClassLoss {
+  refuseUnknownKeys('softmaxLoss', options, []);
+  return { activation: 'softmax', loss: crossEntropy };
+}
 
 /** One sigmoid per class with binary cross entropy, the mean over the classes; as nnDetection. Starts at a prior of 0.01. */
 export function binaryLoss(options: { prior?: number } = {}): ClassLoss {

@@ -168,8 +168,9 @@ function outerBox(box: readonly number[], size: ArrayLike<number>): number[] {
   const dim = size.length;
   const isDepth = (d: number) => dim === 3 && d === 0;
   const length = dim === 3 ? size[2]! : size[0]!; // the original's second-to-last axis: x in 3D, y in 2D
-  const low = Array.from({ length: dim }, (_, d) => Math.max(0, isDepth(d) ? box[d]! : box[d]! - 1));
-  const high = Array.from({ length: dim }, (_, d) => Math.min(box[dim + d]!, isDepth(d) ? size[0]! : length));
+  const cut = (v: number, d: number) => Math.min(Math.max(0, v), isDepth(d) ? size[0]! : length);
+  const low = Array.from({ length: dim }, (_, d) => cut(isDepth(d) ? box[d]! : box[d]! - 1, d));
+  const high = Array.from({ length: dim }, (_, d) => cut(box[dim + d]!, d));
   return [...low, ...high];
 }
 

@@ -29,6 +29,7 @@ export { crossEntropy, smoothL1 } from './losses.js';
 export { MaskRCNN, MaskRCNN2D, MaskRCNN3D, type MaskRCNNOptions } from './mask-rcnn.js';
 export type { PseudoMasks } from './masks.js';
 export { anchorState, type IouMatcherOptions, iouMatcher, type Matcher, type Matching } from './matcher.js';
+export { Network } from './network.js';
 export { type RoiAlignOptions, type Rois, roiAlign } from './ops/roi-align.js';
 export { type OriginalNaming, originalName, originalNaming } from './original-names.js';
 export { fromOriginalLayout, fromOriginalWeights, toOriginalLayout } from './original-weights.js';

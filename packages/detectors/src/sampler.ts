@@ -141,7 +141,8 @@ export function batchHardNegatives(options: BatchHardNegativesOptions = {}): Sam
 }
 
 /** Every positive and every negative; losses are sums over the number of positives, as focal loss wants it (Lin et al. 2017). */
-export function allAnchors(): Sampler {
+export function allAnchors(options: object = {}): Sampler {
+  refuseUnknownKeys('allAnchors', options, []);
   return {
     sample(images) {
       const found = images.reduce((sum, { matching }) => sum + matching.positives.length, 0);

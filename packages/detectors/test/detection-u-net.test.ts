@@ -41,7 +41,7 @@ describe('objects of a segmentation', () => {
 
   test('have outer boxes with `legacy`, cut as the original cuts them', () => {
     const { boxes } = objectsOf(2, sure(map, 2), [3, 5], { ...ask, numClasses: 2, maxPerClass: 1, legacy: true });
-    expect(Array.from(boxes)).toEqual([0, 0, 2, 2, 0, 3, 2, 3]); // y and x are both cut at 3, the length of y
+    expect(Array.from(boxes)).toEqual([0, 0, 2, 2, 0, 3, 2, 3]); // y and x are both cut at 3, the length of y: x was 3 to 5
   });
 
   test('are found where a class fills the whole patch, which the original loses', () => {

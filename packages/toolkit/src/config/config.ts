@@ -21,13 +21,53 @@ import {
 } from './checks.js';
 
 /** The detectors that a configuration can name. */
-export const detectorKinds = ['RetinaNet2D', 'RetinaNet3D', 'RetinaUNet2D', 'RetinaUNet3D'] as const;
+export const detectorKinds = [
+  'RetinaNet2D',
+  'RetinaNet3D',
+  'RetinaUNet2D',
+  'RetinaUNet3D',
+  'MaskRCNN2D',
+  'MaskRCNN3D',
+  'FasterRCNN2D',
+  'FasterRCNN3D',
+  'DetectionUNet2D',
+  'DetectionUNet3D',
+] as const;
 export type DetectorKind = (typeof detectorKinds)[number];
 
 export const dimOf = (kind: DetectorKind): Dim => (kind.endsWith('3D') ? 3 : 2);
 
 /** Voxels per axis; one size or several. */
 const anchorSizes = either(list(positive, { min: 2 }), list(list(positive, { min: 2 }), { min: 1 }));
+
+/** `iou` takes the thresholds, `atss` the candidates. */
+const matcherCheck = object({
+  kind: oneOf('iou', 'atss'),
+  positive: share,
+  negative: share,
+  keepBestPerTarget: flag,
+  legacy: flag,
+  candidates: count,
+  centerInObject: flag,
+});
+const samplerCheck = object({
+  kind: oneOf('hardNegatives', 'batchHardNegatives', 'allAnchors'),
+  anchorsPerImage: count,
+  positiveFraction: share,
+  negativesPerPositive: notNegative,
+  minNegatives: count,
+  poolSize: count,
+  meanOver: oneOf('image', 'batch'),
+  legacy: flag,
+});
+const classLossCheck = object({ kind: oneOf('softmax', 'binary', 'focal'), gamma: notNegative, alpha: share, prior: share });
+const segmentationLossCheck = object({
+  dice: notNegative,
+  crossEntropy: notNegative,
+  classWeights: list(notNegative, { min: 2 }),
+  falsePositiveWeight: notNegative,
+  focalGamma: notNegative,
+});
 
 const detectorFields = {
   kind: oneOf(...detectorKinds),
@@ -41,20 +81,41 @@ const detectorFields = {
     depth: oneOf(50, 101),
     startFilters: count,
     outChannels: count,
-    norm: oneOf('none', 'instance', 'batch'),
+    norm: oneOf('none', 'instance', 'instance-affine', 'batch'),
     strideOne: flag,
     sixthPooling: flag,
   }),
   anchors: object({ sizes: record(anchorSizes), aspectRatios: list(positive, { min: 1 }), octaves: count, centered: flag }),
-  matcher: object({ positive: share, negative: share, keepBestPerTarget: flag, legacy: flag }),
-  sampler: object({
-    anchorsPerImage: count,
-    positiveFraction: share,
-    negativesPerPositive: notNegative,
-    minNegatives: count,
-    poolSize: count,
-    legacy: flag,
+  matcher: matcherCheck,
+  sampler: samplerCheck,
+  classLoss: classLossCheck,
+  boxLoss: oneOf('smoothL1', 'giou', 'diou'),
+  /** Voxels per axis of the smallest object that has to be found. */
+  smallestObject: list(positive, { min: 2 }),
+  /** Of two-stage detectors. */
+  proposals: object({ preNmsTopK: count, iouThreshold: share, training: count, inference: count, addTargets: flag }),
+  boxHead: object({
+    poolSize: list(count, { min: 2 }),
+    filters: count,
+    matcher: object({ positive: share, negative: share }),
+    sampler: samplerCheck,
+    classLoss: classLossCheck,
+    boxLoss: oneOf('smoothL1', 'giou', 'diou'),
+    chunkSize: count,
+    sampling: oneOf('average', 'single'),
   }),
+  /** Of Mask R-CNN. */
+  maskHead: object({ poolSize: list(count, { min: 2 }), pseudoMasks: oneOf('ellipsoid', 'box', 'none') }),
+  /** Of Faster R-CNN: it segments as well. */
+  segmenter: object({ perClass: flag, loss: segmentationLossCheck }),
+  /** Of Retina U-Net: every class on its own. */
+  segmentPerClass: flag,
+  /** Of Retina U-Net and Detection U-Net. */
+  segmentationLoss: segmentationLossCheck,
+  /** Of Detection U-Net. */
+  maxPerClass: count,
+  minScore: share,
+  score: oneOf('max', 'median'),
   nms: object({ iouThreshold: share, maxPerImage: count, minScore: share, preNmsTopK: count }),
   /** Channels of the heads' hidden convolutions. */
   headFilters: count,

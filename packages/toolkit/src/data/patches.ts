@@ -42,6 +42,8 @@ export interface PatchBatch<D extends Dim = Dim> {
   targets: GroundTruth<D>[];
   /** `[batchSize, ...patchSize]`: 0 background, else 1 + label. */
   segmentation: Int32Array;
+  /** `[batchSize, ...patchSize]`: 0 background, else 1 + the object's place in the patch's targets. For masks. */
+  instances?: Int32Array;
   /** The case that each patch was cut from. */
   ids: string[];
 }
@@ -71,6 +73,7 @@ export function patches<D extends Dim>(dataset: Dataset<D>, options: PatchOption
     if (!Number.isSafeInteger(index) || index < 0) throw new RangeError(`patches: batch index ${index}, expected 0, 1, 2, …`);
     const random = rng(seed).fork('patches').fork(index);
     const voxels = product(patchSize);
+    const instances = new Int32Array(batchSize * voxels);
     const result: PatchBatch<D> = {
       dim,
       batchSize,
@@ -79,18 +82,21 @@ export function patches<D extends Dim>(dataset: Dataset<D>, options: PatchOption
       images: new Float32Array(batchSize * voxels * channels),
       targets: [],
       segmentation: new Int32Array(batchSize * voxels),
+      instances,
       ids: [],
     };
     const seen = new Float64Array(dataset.classes.length);
     for (let i = 0; i < batchSize; i++) {
       const own = random.fork(i);
       const { one, start } = await choose(own, seen);
-      const { image, labelMap, targets } = cut(one, start, own);
+      const { image, labelMap, targets, places } = cut(one, start, own);
       result.images.set(image, i * voxels * channels);
       const { objectLabels } = one;
       for (let v = 0; v < voxels; v++) {
         const object = labelMap[v]!;
-        if (object > 0) result.segmentation[i * voxels + v] = 1 + objectLabels[object - 1]!;
+        if (object === 0) continue;
+        result.segmentation[i * voxels + v] = 1 + objectLabels[object - 1]!;
+        instances[i * voxels + v] = places[object] ?? 0;
       }
       for (const label of targets.labels) seen[label]!++;
       result.targets.push(targets);
@@ -139,8 +145,12 @@ export function patches<D extends Dim>(dataset: Dataset<D>, options: PatchOption
       const { sample } = augment(createSample({ dim, size: window.size, channels, image, labelMap, objectLabels }), random);
       ({ image, labelMap } = middle(sample, patchSize, minimum(one)));
     }
-    const { boxes, labels } = objectsFromLabelMap(labelMap, patchSize, objectLabels, { minVoxels });
-    return { image, labelMap, targets: { dim, boxes, labels } };
+    const { boxes, labels, objectIds } = objectsFromLabelMap(labelMap, patchSize, objectLabels, { minVoxels });
+    const places = new Int32Array(objectLabels.length + 1); // of each object: 1 + its place among the targets
+    objectIds.forEach((id, i) => {
+      places[id] = i + 1;
+    });
+    return { image, labelMap, targets: { dim, boxes, labels }, places };
   }
 
   return {

@@ -50,5 +50,6 @@ function tensorsOf<D extends Dim>(batch: PatchBatch<D>): TrainBatch<D> {
     images: tf.tensor(batch.images, [...shape, batch.channels], 'float32'),
     targets: batch.targets,
     segmentation: tf.tensor(batch.segmentation, shape, 'int32'),
+    ...(batch.instances && { instances: tf.tensor(batch.instances, shape, 'int32') }),
   };
 }
