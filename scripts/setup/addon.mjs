@@ -3,14 +3,14 @@ import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'nod
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { sources } from '../../packages/tfjs-torch/scripts/sources.mjs';
 import { at, run, SetupError, tail } from './workspace.mjs';
 
-const sources = at('packages/tfjs-torch/csrc');
-const inFolder = (folder, ending) =>
-  readdirSync(folder)
-    .filter((file) => file.endsWith(ending))
-    .map((file) => join(folder, file));
-const allFiles = (ending) => [...inFolder(sources, ending), ...inFolder(join(sources, 'kernels'), ending)];
+const csrc = at('packages/tfjs-torch/csrc');
+const headers = () =>
+  readdirSync(csrc)
+    .filter((file) => file.endsWith('.h'))
+    .map((file) => join(csrc, file));
 const changed = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0);
 
 /**
@@ -39,10 +39,10 @@ export async function compileAddon({ folder, libtorch, flags }) {
     writeFileSync(prefix, '#include <ATen/ATen.h>\n');
     await compile(['-x', 'c++-header', prefix, '-o', `${prefix}.gch`], 'ATen/ATen.h');
   }
-  const since = Math.max(changed(`${prefix}.gch`), ...allFiles('.h').map(changed));
-  const units = allFiles('.cc').map((source) => ({
-    source,
-    object: join(folder, `${source.slice(sources.length + 1).replaceAll('/', '-')}.o`),
+  const since = Math.max(changed(`${prefix}.gch`), ...headers().map(changed));
+  const units = sources().map((file) => ({
+    source: at('packages/tfjs-torch', file),
+    object: join(folder, `${file.replaceAll('/', '-')}.o`),
   }));
   const waiting = units.filter(({ source, object }) => changed(object) <= Math.max(since, changed(source)));
   const stale = waiting.length > 0 || !existsSync(addon);

@@ -56,7 +56,9 @@ async function find(say) {
 /** A libtorch in `folder` (the torch package itself, its parent, or an unpacked libtorch archive), or undefined. */
 function inspect(folder) {
   for (const path of [folder, join(folder, 'torch')]) {
-    const library = ['libtorch_cpu.so', 'libtorch_cpu.dylib'].some((name) => existsSync(join(path, 'lib', name)));
+    const library = ['libtorch_cpu.so', 'libtorch_cpu.dylib', 'torch_cpu.dll'].some((name) =>
+      existsSync(join(path, 'lib', name)),
+    );
     if (!library || !existsSync(join(path, 'include/ATen/ATen.h'))) continue;
     const python = join(path, 'version.py');
     const archive = join(path, 'build-version');

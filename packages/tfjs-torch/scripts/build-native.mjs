@@ -1,6 +1,6 @@
 // Builds build/Release/mdt_tfjs_torch.node with node-gyp.
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -32,16 +32,20 @@ if (minor === undefined || Number(minor) < 11 || Number(minor) > 13) {
     `libtorch ${libtorch.version} at ${libtorch.path} is outside the tested range ${testedVersions.from} to ${testedVersions.to}.`,
   );
 }
-if (!has('g++')) fail('g++ is missing; on Debian: apt-get install g++ make');
-if (!has('make')) fail('make is missing; on Debian: apt-get install g++ make');
-if (!has('python3')) fail('python3 is missing; on Debian: apt-get install python3');
+if (process.platform === 'linux') {
+  if (!has('g++')) fail('g++ is missing; on Debian: apt-get install g++ make');
+  if (!has('make')) fail('make is missing; on Debian: apt-get install g++ make');
+  if (!has('python3')) fail('python3 is missing; on Debian: apt-get install python3');
+}
 
 const require = createRequire(import.meta.url);
 const gyp = join(dirname(require.resolve('node-gyp/package.json')), 'bin/node-gyp.js');
 const headers = nodeHeaders();
 const args = [gyp, 'configure', 'build', '--release', '-j', String(availableParallelism())];
 const env = { ...process.env };
-if (headers.nodedir) {
+if (process.platform === 'win32') {
+  // An addon links to node.lib there, which node-gyp fetches with the headers.
+} else if (headers.nodedir) {
   args.push(`--nodedir=${headers.nodedir}`);
 } else {
   // node-gyp must not fetch headers: the Node-API's alone are enough.
@@ -60,4 +64,6 @@ if (result.status !== 0) {
   console.error(result.stdout.slice(-4000) + result.stderr.slice(-8000));
   fail('the addon did not compile; the compiler’s messages stand above.');
 }
+// Windows finds libraries by PATH alone: binding.ts reads where they are.
+writeFileSync(join(here, 'build/Release/libtorch.json'), JSON.stringify({ path: libtorch.path }));
 console.log('tfjs-torch: build/Release/mdt_tfjs_torch.node is ready');

@@ -19,7 +19,12 @@ export function findLibtorch() {
   } catch {}
   try {
     const find = 'import importlib.util as u; s = u.find_spec("torch"); print(s.submodule_search_locations[0] if s else "")';
-    candidates.push(execFileSync('python3', ['-c', find], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim());
+    candidates.push(
+      execFileSync(process.platform === 'win32' ? 'python' : 'python3', ['-c', find], {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      }).trim(),
+    );
   } catch {}
   candidates.push(join(root, '.mdt/libtorch/torch'));
   for (const path of candidates.filter(Boolean)) {

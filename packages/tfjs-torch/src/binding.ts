@@ -1,6 +1,6 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export type NativeArray = Float32Array | Int32Array | Uint8Array;
@@ -45,6 +45,10 @@ export function loadBinding(): Binding {
   // threads on two processors a training step took three times as long. It is read once, when libtorch loads.
   if (process.env.OMP_WAIT_POLICY === undefined) process.env.GOMP_SPINCOUNT ??= '1000';
   try {
+    if (process.platform === 'win32') {
+      const { path: libtorch } = JSON.parse(readFileSync(join(dirname(path), 'libtorch.json'), 'utf8')) as { path: string };
+      process.env.PATH = [join(libtorch, 'lib'), process.env.PATH].join(delimiter);
+    }
     return createRequire(import.meta.url)(path) as Binding;
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);

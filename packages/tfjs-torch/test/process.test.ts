@@ -3,10 +3,11 @@ import { once } from 'node:events';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import { useTorch } from '../src/index.js';
+import { smallTraining } from './training.js';
 
 /** What backend cpu says at its first use in Node. */
 const notice = /=+\nHi, looks like you are running TensorFlow\.js in Node\.js.*\n=+\n/g;
@@ -70,23 +71,46 @@ test('a process may exit at any moment, with its own code', async () => {
   }
 });
 
-test('timers fire while kernels run', async () => {
+test('timers fire while training steps run', async () => {
   await useTorch({ threads: 1 });
-  const x = tf.randomUniform([700, 700], -0.001, 0.001);
-  let ticks = 0;
-  const timer = setInterval(() => ticks++, 5);
+  const { step } = smallTraining({ shape: [1, 16, 64, 64, 16], channels: 32 });
+  let last = performance.now();
+  let longest = 0;
+  const timer = setInterval(() => {
+    const now = performance.now();
+    longest = Math.max(longest, now - last);
+    last = now;
+  }, 10);
   const start = performance.now();
-  const y = tf.tidy(() => {
-    let product = x;
-    for (let i = 0; i < 20; i++) product = tf.matMul(product, x);
-    return product;
-  });
-  const queued = performance.now() - start;
-  await y.data();
-  const took = performance.now() - start;
+  let steps = 0;
+  let queued = 0;
+  do {
+    const before = performance.now();
+    const loss = step();
+    queued += performance.now() - before;
+    await loss.data();
+    loss.dispose();
+    steps += 1;
+  } while (steps < 2 || performance.now() - start < 2000);
   clearInterval(timer);
-  expect(queued).toBeLessThan(took / 2); // the calls return before the kernels have run
-  expect(ticks).toBeGreaterThan(took / 5 / 4);
+  const took = performance.now() - start;
+  expect(queued).toBeLessThan(took / 4); // the calls return before the kernels have run
+  expect(longest).toBeLessThan(Math.max(500, took / steps / 2));
+});
+
+test('a signal is seen within a second, in the middle of a training step', async () => {
+  const child = spawn(process.execPath, ['--import', 'tsx', here('scenarios.ts'), 'training until interrupted'], {
+    cwd: here('../../..'),
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  expect((await lines.next()).value).toBe('second step');
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const start = performance.now();
+  child.kill('SIGINT');
+  expect((await lines.next()).value).toBe('interrupted');
+  expect(performance.now() - start).toBeLessThan(1000);
+  expect(await once(child, 'close')).toEqual([130, null]);
 });
 
 test('ten thousand training steps leave no tensor behind and take no more memory', () => {

@@ -104,6 +104,19 @@ const scenarios: Record<string, () => Promise<void>> = {
     }
     console.log(hash.digest('hex'));
   },
+  async 'training until interrupted'() {
+    const { step } = smallTraining({ shape: [1, 32, 96, 96, 16], channels: 32 });
+    process.on('SIGINT', () => {
+      console.log('interrupted');
+      process.exit(130);
+    });
+    for (let i = 0; ; i++) {
+      const loss = step();
+      if (i === 1) console.log('second step'); // its kernels are queued, and take seconds
+      await loss.data();
+      loss.dispose();
+    }
+  },
   async 'many training steps'() {
     const { step } = smallTraining({ shape: [1, 4, 4, 1] });
     const counted = 10_000;
