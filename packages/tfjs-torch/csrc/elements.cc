@@ -2,11 +2,16 @@
 
 #include "direct_conv.h"
 #include "layout.h"
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define MDT_LANES 1
 #include "simd.h"
+#endif
 
 namespace mdt {
 namespace {
 
+#ifdef MDT_LANES
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512vl,avx512bw,avx512dq,avx512bf16,fma")
 template <class From, class To>
@@ -22,6 +27,11 @@ bool has_lanes() {
   static const bool has = direct::available() && has_bfloat16_products();
   return has;
 }
+#else
+constexpr bool has_lanes() { return false; }
+template <class From, class To>
+void move_lanes(const From*, int64_t, To*) {}
+#endif
 
 }  // namespace
 
