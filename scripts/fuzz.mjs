@@ -4,10 +4,13 @@
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { sanitizedNativeOps } from './setup/sanitized-native-ops.mjs';
 import { at, root } from './setup/workspace.mjs';
 
+/** `prepare` gives the environment of the processes. */
 const modules = {
-  formats: 'packages/toolkit/test/formats/fuzz.ts',
+  formats: { module: 'packages/toolkit/test/formats/fuzz.ts' },
+  native: { module: 'packages/native-ops/test/fuzz.ts', prepare: sanitizedNativeOps },
 };
 /** A part that is silent for so long hangs: it speaks every few hundred inputs, which take a second each at most. */
 const silence = 60_000;
@@ -28,7 +31,11 @@ async function parent() {
     );
     process.exit(2);
   }
-  const { parts } = await ask({ name });
+  const environment = (await modules[name].prepare?.()) ?? {};
+  const ask = (task) => askProcess(task, environment);
+  console.log(`fuzz ${name}: ${n} inputs of seed ${values.seed}`);
+  const { parts, error } = await ask({ name });
+  if (error) throw new Error(error);
   const chosen = values.only ? parts.filter((part) => part === values.only) : parts;
   const count = { passed: 0, failed: 0, skipped: parts.length - chosen.length };
   for (const part of chosen) {
@@ -43,9 +50,9 @@ async function parent() {
 }
 
 /** Lets a process of its own do a task; an end without an answer, or silence, is an error too. */
-function ask(task) {
+function askProcess(task, environment) {
   return new Promise((resolve) => {
-    const env = { ...process.env, TSX_TSCONFIG_PATH: at('tsconfig.json') };
+    const env = { ...process.env, ...environment, TSX_TSCONFIG_PATH: at('tsconfig.json') };
     const process_ = fork(fileURLToPath(import.meta.url), {
       cwd: root,
       execArgv: ['--import', 'tsx', '--max-old-space-size=512'],
@@ -77,7 +84,7 @@ function ask(task) {
 async function child() {
   process.once('message', async ({ name, part, n, seed }) => {
     try {
-      const { parts, run } = await import(at(modules[name]));
+      const { parts, run } = await import(at(modules[name].module));
       if (part === undefined) return process.send({ parts });
       process.send({ summary: await run(part, { n, seed, onProgress: (progress) => process.send({ progress }) }) });
     } catch (error) {

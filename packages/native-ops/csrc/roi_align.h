@@ -91,7 +91,8 @@ MDT_HOST_DEVICE inline RoiRun roi_run(const RoiAxis& axis, int64_t bin) {
   double last = ceil((static_cast<double>(axis.cells) - from) / step) + 2;
   if (!(first > 0)) first = 0;
   if (!(last < axis.samples)) last = axis.samples;
-  const double most = 2.0 * static_cast<double>(axis.cells) + 16;
+  double most = 2.0 * static_cast<double>(axis.cells) + 16;
+  if (most > 2147483647.0) most = 2147483647.0;
   const double count = last - first < most ? last - first : most;
   return {first, count > 0 ? static_cast<int32_t>(count) : 0};
 }

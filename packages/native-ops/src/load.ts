@@ -78,14 +78,15 @@ function loadCuda(): Loaded<CudaBinding> & { devices: CudaDevice[] } {
 
 /**
  * Loads the first binary of this name that can be: built here, or prebuilt inside this package, or in an optional package
- * `@mdt/native-ops-PLATFORM-ARCH`. One that does not fit (another libc, say) is passed over.
+ * `@mdt/native-ops-PLATFORM-ARCH`. One that does not fit (another libc, say) is passed over. `MDT_NATIVE_OPS_BUILD` in the
+ * environment names another folder for what was built here: `npm run fuzz -- native` has one with sanitizers.
  */
 function load<Binding>(name: string): Loaded<Binding> {
   if (process.env.MDT_NATIVE_OPS === 'off') {
     return { binding: undefined, reason: 'turned off by MDT_NATIVE_OPS=off; TypeScript is used' };
   }
   const require = createRequire(import.meta.url);
-  const built = join(root, 'build', 'Release', name);
+  const built = join(process.env.MDT_NATIVE_OPS_BUILD ?? join(root, 'build', 'Release'), name);
   const candidates = [built, join(root, 'prebuilds', platform, name), resolved(require, `@mdt/native-ops-${platform}/${name}`)];
   const failures: string[] = [];
   for (const binary of candidates) {

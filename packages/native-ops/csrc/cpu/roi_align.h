@@ -2,7 +2,9 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "../parallel.h"
@@ -165,35 +167,47 @@ void roi_align_grad(const float* dy, const RoiMap<D, float>* maps, int32_t map_c
   constexpr int64_t kWorthThreads = 1 << 15;
   const int64_t values = detail::bin_count(options) * channels;
 
-  // Weights once for all slabs, and the RoIs of each image of each map.
+  // Weights once for all slabs, and the RoIs sorted by the image they read.
   std::vector<RoiWeights<D>> weights(rois.count);
   std::vector<uint8_t> reads(rois.count, 0);
+  const auto image_of = [&](int64_t i) -> int64_t { return rois.images ? rois.images[i] : 0; };
+  const auto level_of = [&](int64_t i) -> int64_t { return rois.levels ? rois.levels[i] : 0; };
   ThreadTeam team(execution, rois.count * values >= kWorthThreads);
   team.for_ranges(rois.count, 16, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      const int32_t image = rois.images ? rois.images[i] : 0;
-      const int32_t level = rois.levels ? rois.levels[i] : 0;
-      if (image < 0 || image >= batch || level < 0 || level >= map_count) continue;
-      reads[i] = weights[i].place(rois, i, maps[level], options);
+      const bool exists = image_of(i) >= 0 && image_of(i) < batch && level_of(i) >= 0 && level_of(i) < map_count;
+      reads[i] = exists && weights[i].place(rois, i, maps[level_of(i)], options);
     }
   });
-  std::vector<std::vector<int64_t>> members(map_count * batch);
+  std::vector<int64_t> order;
   for (int64_t i = 0; i < rois.count; ++i) {
-    if (reads[i]) members[(rois.levels ? rois.levels[i] : 0) * batch + (rois.images ? rois.images[i] : 0)].push_back(i);
+    if (reads[i]) order.push_back(i);
+  }
+  const auto key = [&](int64_t i) { return std::make_pair(level_of(i), image_of(i)); };
+  std::stable_sort(order.begin(), order.end(), [&](int64_t i, int64_t j) { return key(i) < key(j); });
+  std::vector<std::size_t> starts;  // of the RoIs of each image that is read
+  for (std::size_t k = 0; k < order.size(); ++k) {
+    if (k == 0 || key(order[k]) != key(order[k - 1])) starts.push_back(k);
   }
 
+  for (int32_t level = 0; level < map_count; ++level) {
+    float* gradients = maps[level].values;
+    team.for_ranges(batch * detail::image_values(maps[level], channels), 1 << 16,
+                    [&](int64_t begin, int64_t end) { std::fill(gradients + begin, gradients + end, 0.0f); });
+  }
   // Parts of an image, cut across the first axis; each belongs to one thread at a time.
   const int64_t slabs = team.size() == 1 ? 1 : 8 * team.size();
-  team.for_each(static_cast<int64_t>(members.size()) * slabs, [&](int64_t task) {
-    const RoiMap<D, float>& map = maps[task / slabs / batch];
-    const int64_t image_values = detail::image_values(map, channels);
+  team.for_each(static_cast<int64_t>(starts.size()) * slabs, [&](int64_t task) {
+    const std::size_t group = static_cast<std::size_t>(task / slabs);
+    const std::size_t group_end = group + 1 < starts.size() ? starts[group + 1] : order.size();
+    const int64_t member = order[starts[group]];
+    const RoiMap<D, float>& map = maps[level_of(member)];
     const int64_t first = map.size[0] * (task % slabs) / slabs;
     const int64_t last = map.size[0] * (task % slabs + 1) / slabs;
-    float* base = map.values + task / slabs % batch * image_values;
-    const int64_t row = image_values / map.size[0];
-    std::fill(base + first * row, base + last * row, 0.0f);
+    float* base = map.values + image_of(member) * detail::image_values(map, channels);
     std::vector<Tap> taps;
-    for (const int64_t i : members[task / slabs]) {
+    for (std::size_t k = starts[group]; k < group_end; ++k) {
+      const int64_t i = order[k];
       for (int64_t slice = 0; slice < options.pool[0]; ++slice) {
         if (!weights[i].meets(slice, first, last)) continue;
         detail::each_bin(options, slice, [&](const int64_t* bin, int64_t number) {

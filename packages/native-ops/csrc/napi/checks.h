@@ -29,6 +29,9 @@ inline void expect_length(const char* op, const char* name, std::size_t length, 
                                        what + ")"};
 }
 
+// Far above what memory holds, far below what 64 bits count.
+constexpr double kMaxCells = 1e15;
+
 // Number of cells of an array of these sizes, each at least 1.
 inline double product_of_sizes(const Arguments& args, const char* name, const Values<int32_t>& sizes, int dim) {
   expect_length(args.op(), name, sizes.size(), dim, "one per axis");
@@ -37,6 +40,7 @@ inline double product_of_sizes(const Arguments& args, const char* name, const Va
     if (sizes[d] < 1) throw args.range_error(name, std::to_string(sizes[d]), "1 or more");
     product *= sizes[d];
   }
+  if (product > kMaxCells) throw args.range_error(name, "too large", "fewer cells");
   return product;
 }
 

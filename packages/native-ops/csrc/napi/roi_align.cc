@@ -59,23 +59,21 @@ struct RoiAlignTask {
     expect_length(args.op(), "sizes", sizes.size(), static_cast<double>(maps() * dim), "one per map and axis");
     expect_length(args.op(), "scales", scales.size(), static_cast<double>(maps() * dim), "one per map and axis");
     for (std::size_t i = 0; i < sizes.size(); ++i) expect_positive(args, "sizes", sizes[i]);
-    if (pooled_values() > kMaxValues) throw args.range_error("boxes", "too many for these pools", "a smaller result");
+    // Products of sizes must be countable even where there are no boxes and no images.
+    if (pooled_values() > kMaxCells || product(pool.data()) > kMaxCells) {
+      throw args.range_error("pool", "too large", "a smaller result");
+    }
+    for (int64_t m = 0; m < maps(); ++m) {
+      if (product(sizes.data() + m * dim) > kMaxCells) throw args.range_error("sizes", "too large", "smaller maps");
+    }
   }
 
   int64_t maps() const { return static_cast<int64_t>(sizes.size()) / dim; }
 
-  double pooled_values() const {
-    double values = static_cast<double>(count) * static_cast<double>(channels);
-    for (int d = 0; d < dim; ++d) values *= pool[d];
-    return values;
-  }
+  double pooled_values() const { return static_cast<double>(count) * product(pool.data()); }
 
   // Of all images of one map.
-  double map_values(int64_t map) const {
-    double values = static_cast<double>(batch) * static_cast<double>(channels);
-    for (int d = 0; d < dim; ++d) values *= sizes[map * dim + d];
-    return values;
-  }
+  double map_values(int64_t map) const { return static_cast<double>(batch) * product(sizes.data() + map * dim); }
 
   template <int D, class Value>
   std::vector<RoiMap<D, Value>> roi_maps(const std::vector<Value*>& data) const {
@@ -108,7 +106,12 @@ struct RoiAlignTask {
   }
 
  private:
-  static constexpr double kMaxValues = 1e15;  // far above what memory holds, far below what 64 bits count
+  // Of the channels and one size per axis.
+  double product(const int32_t* size) const {
+    double values = static_cast<double>(channels);
+    for (int d = 0; d < dim; ++d) values *= size[d];
+    return values;
+  }
 
   static void expect_positive(const Arguments& args, const char* name, int32_t value) {
     if (value < 1) throw args.range_error(name, std::to_string(value), "1 or more");
