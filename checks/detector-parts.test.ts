@@ -84,17 +84,18 @@ for (const dim of [2, 3] as const) {
   add(`DetectionUNet${dim}D`, classes({ 2: DetectionUNet2D, 3: DetectionUNet3D }));
 }
 
-/** Takes a few steps on one batch; the loss before each. */
-async function learn(detector: Detector, batch: TrainBatch, steps = 8): Promise<number[]> {
-  const optimizer = tf.train.adam(0.002, 0.9, 0.999, 1e-8);
+/** Steps on one batch until the loss is below its start, `most` at the most; the loss before each step. */
+async function learn(detector: Detector, batch: TrainBatch, most = 24): Promise<number[]> {
+  const optimizer = tf.train.adam(0.005, 0.9, 0.999, 1e-8);
   const variables = detector.variables.map(({ variable }) => variable);
   const losses: number[] = [];
-  for (let step = 0; step < steps; step++) {
+  for (let step = 0; step < most; step++) {
     const { value, grads } = tf.variableGrads(() => detector.loss(batch, rng('draws')).total, variables);
     expect(Object.keys(grads)).toHaveLength(variables.length);
     optimizer.applyGradients(grads as Record<string, tf.Variable>);
     losses.push((await value.data())[0]!);
     tf.dispose([value, grads]);
+    if (losses.at(-1)! < losses[0]!) break;
   }
   optimizer.dispose();
   return losses;
@@ -165,7 +166,7 @@ describe('each part in each detector: the loss is finite and falls', () => {
         const before = detector.variables.length > 0 ? tf.memory().numTensors : 0;
         const losses = await learn(detector, batch);
         expect(losses.every(Number.isFinite)).toBe(true);
-        expect(Math.min(...losses.slice(1))).toBeLessThan(losses[0]!);
+        expect(losses.at(-1)).toBeLessThan(losses[0]!);
         expect(tf.memory().numTensors).toBe(before);
         detector.dispose();
         tf.dispose(batch as unknown as tf.TensorContainer);

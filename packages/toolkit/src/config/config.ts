@@ -81,7 +81,7 @@ const detectorFields = {
     depth: oneOf(50, 101),
     startFilters: count,
     outChannels: count,
-    norm: oneOf('none', 'instance', 'instance-affine', 'batch'),
+    norm: oneOf('none', 'instance', 'instance-affine', 'group', 'batch'),
     strideOne: flag,
     sixthPooling: flag,
   }),
