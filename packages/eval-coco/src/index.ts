@@ -34,6 +34,7 @@ export { polygonsToRle } from './polygon.js';
 export {
   type BootstrapOptions,
   bootstrap,
+  bootstrapAll,
   type Interval,
   type PairedTest,
   pairedTest,

@@ -52,11 +52,18 @@ export function bootstrap<M extends Resampled<M>>(
   statistic: (m: M) => Defined,
   options: BootstrapOptions = {},
 ): Interval {
-  return intervalOf(
-    statistic(metrics),
-    drawAll('bootstrap', metrics.patients.length, options, (w) => statistic(metrics.resampled(w))),
-    options,
-  );
+  return bootstrapAll(metrics, (m) => [statistic(m)], options)[0]!;
+}
+
+/** `bootstrap` of several numbers on the same draws, as the points of a curve. */
+export function bootstrapAll<M extends Resampled<M>>(
+  metrics: M,
+  statistics: (m: M) => readonly Defined[],
+  options: BootstrapOptions = {},
+): Interval[] {
+  const draws = drawAll('bootstrap', metrics.patients.length, options, (weights) => statistics(metrics.resampled(weights)));
+  const column = (i: number) => draws.map((draw) => draw[i]!);
+  return statistics(metrics).map((value, i) => intervalOf(value, column(i), options));
 }
 
 /**
@@ -114,12 +121,7 @@ export function checkWeights(who: string, weights: ArrayLike<number>, patients: 
   return weights;
 }
 
-function drawAll(
-  who: string,
-  patients: number,
-  options: BootstrapOptions,
-  measure: (weights: Float64Array) => Defined,
-): Defined[] {
+function drawAll<T>(who: string, patients: number, options: BootstrapOptions, measure: (weights: Float64Array) => T): T[] {
   refuseUnknownKeys(who, options, ['resamples', 'confidence', 'seed']);
   const { resamples = 1000, confidence = 0.95, seed = 0 } = options;
   if (!(Number.isInteger(resamples) && resamples >= 1)) {

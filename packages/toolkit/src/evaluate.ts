@@ -1,14 +1,16 @@
 import { join } from 'node:path';
 import type { Dim, Volume } from '@mdt/core';
-import { type ClassMetrics, evaluateDetections, evaluatePatients, type Metrics } from '@mdt/eval-coco';
+import { type ClassMetrics, evaluateDetections, evaluatePatients, type Metrics, toCocoResults } from '@mdt/eval-coco';
 import type { Dataset } from './data/dataset.js';
 import { writePlot } from './experiment.js';
 import { writeFileAtomic } from './files.js';
-import { plotPrecisionRecall } from './plot/curves.js';
+import { type CurvePoint, plotPrecisionRecall } from './plot/curves.js';
 import { plotImage, plotMontage } from './plot/overlay.js';
 import { writePredictions } from './predict/export.js';
 import { type PredictAllCall, type PredictedCase, predictAll } from './predict/predict-all.js';
 import type { Predictor } from './predict/predictor.js';
+import type { ReportCase } from './report/case-viewer.js';
+import { htmlReport } from './report/report.js';
 
 export interface EvaluationOptions extends PredictAllCall {
   /** Folder for predictions, metrics and plots. */
@@ -19,6 +21,8 @@ export interface EvaluationOptions extends PredictAllCall {
   pictures?: number;
   /** Detections below this score are not drawn. Default 0.5. */
   drawnFrom?: number;
+  /** Epochs of the training, for the report's curves. */
+  training?: readonly CurvePoint[];
 }
 
 export interface Evaluation<D extends Dim = Dim> {
@@ -29,13 +33,13 @@ export interface Evaluation<D extends Dim = Dim> {
 }
 
 /**
- * Predicts a data set and judges it: writes `predictions.json`, `predictions.csv`, `metrics.json`, a precision-recall curve and
- * pictures of the first cases.
+ * Predicts a data set and judges it: writes `predictions.json`, `predictions.csv`, `coco-results.json`, `metrics.json`, a
+ * precision-recall curve, pictures of the first cases, and `report.html`, which shows all of it with a viewer for these cases.
  */
 export async function runEvaluation<D extends Dim>(
   predictor: Predictor<D>,
   dataset: Dataset<D>,
-  { out, iouThresholds = [0.1, 0.5], pictures = 4, drawnFrom = 0.5, ...call }: EvaluationOptions,
+  { out, iouThresholds = [0.1, 0.5], pictures = 4, drawnFrom = 0.5, training = [], ...call }: EvaluationOptions,
 ): Promise<Evaluation<D>> {
   const { classes, dim } = predictor;
   const cases = await predictAll(predictor, dataset, call);
@@ -43,7 +47,9 @@ export async function runEvaluation<D extends Dim>(
   const written = await writePredictions(out, cases, { classes, dim });
   const metricsFile = join(out, 'metrics.json');
   await writeFileAtomic(metricsFile, `${JSON.stringify(metricsJson(cases, metrics), null, 2)}\n`);
-  const files = [written.json, written.csv, metricsFile];
+  const cocoFile = join(out, 'coco-results.json');
+  await writeFileAtomic(cocoFile, `${JSON.stringify(toCocoResults(cases))}\n`);
+  const files = [written.json, written.csv, cocoFile, metricsFile];
 
   const curves = classes.flatMap((name) =>
     iouThresholds.map((threshold) => {
@@ -56,14 +62,20 @@ export async function runEvaluation<D extends Dim>(
   await writePlot(join(out, 'precision-recall'), plotPrecisionRecall(curves, { title: `${dataset.name}: precision and recall` }));
   files.push(join(out, 'precision-recall.png'));
 
-  for (const { id, detections, groundTruth } of cases.slice(0, pictures)) {
+  const viewed: ReportCase[] = [];
+  for (const { id, detections, groundTruth, segmentation } of cases.slice(0, pictures)) {
     const { image } = await dataset.load(id);
+    viewed.push({ id, image, detections, groundTruth, ...(segmentation && { segmentation }) });
     const options = { groundTruth, detections, classes, minScore: drawnFrom, title: `${dataset.name}: ${id}` };
     const svg = dim === 2 ? plotImage(image as Volume<2>, options) : plotMontage(image as Volume<3>, options);
     const path = join(out, `picture-${fileName(id)}`);
     await writePlot(path, svg);
     files.push(`${path}.png`);
   }
+  const report = join(out, 'report.html');
+  const title = `${dataset.name}: evaluation`;
+  await writeFileAtomic(report, htmlReport({ title, classes, cases, viewed, iouThresholds, training }));
+  files.push(report);
   return { cases, metrics, files };
 }
 

@@ -39,6 +39,7 @@ export {
   clusterBoxes,
   fuseBoxes,
   suppressBoxes,
+  suppressSoftly,
 } from './predict/consolidation.js';
 export { type ExportedCase, predictionsCsv, predictionsJson, writePredictions } from './predict/export.js';
 export {
@@ -65,6 +66,8 @@ export {
 export { type ImageFrame, restoreDetections, restoreLabels } from './predict/restore.js';
 export { createSlicePredictor, type SlicePredictorOptions } from './predict/slice-predictor.js';
 export { describeStep, duration, type Progress, type ProgressOptions, progress } from './progress.js';
+export type { ReportCase } from './report/case-viewer.js';
+export { htmlReport, type ReportOptions } from './report/report.js';
 export { Adam, type AdamOptions, adam, type Optimizer } from './train/adam.js';
 export {
   type Checkpoint,

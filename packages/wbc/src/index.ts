@@ -1,4 +1,11 @@
-export { batchedNms, type NmsOptions, nonMaximumSuppression } from '@mdt/native-ops';
+export {
+  batchedNms,
+  type NmsOptions,
+  nonMaximumSuppression,
+  type SoftNmsOptions,
+  type SoftNmsResult,
+  softNms,
+} from '@mdt/native-ops';
 export {
   type Candidates,
   centerWeight,

@@ -1,6 +1,7 @@
 import { type Attributes, coordinate, element, text, textWidth, theme } from './svg.js';
 
 export interface Series {
+  /** Empty: not in the legend. */
   name: string;
   x: ArrayLike<number>;
   y: ArrayLike<number>;
@@ -116,8 +117,10 @@ export function chart(options: ChartOptions, frame: Frame): string {
 
 function legendEntries(series: readonly Series[], colors: readonly string[], inner: Frame): string[] {
   const left = inner.left + inner.width + 16;
+  let row = 0;
   return series.flatMap((s, i) => {
-    const y = inner.top + 10 + i * 20;
+    if (s.name === '') return [];
+    const y = inner.top + 10 + row++ * 20;
     return [
       element('line', {
         x1: left,

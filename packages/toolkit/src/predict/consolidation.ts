@@ -3,6 +3,8 @@ import {
   batchedNms,
   type Candidates,
   type FusionOptions,
+  type SoftNmsOptions,
+  softNms,
   type WbcOptions,
   weightedBoxClustering,
   weightedBoxesFusion,
@@ -33,6 +35,15 @@ export function suppressBoxes({ iouThreshold }: { iouThreshold: number }): Conso
   return (candidates) => {
     const { dim, boxes, scores, labels } = candidates;
     return selectDetections(candidates, batchedNms(boxes, scores, labels, { dim, iouThreshold }));
+  };
+}
+
+/** Soft non-maximum suppression within each class: boxes near a better one lose score instead of going (Bodla et al. 2017). */
+export function suppressSoftly(options: Omit<SoftNmsOptions, 'dim' | 'groups'> = {}): Consolidation {
+  return (candidates) => {
+    const { dim, boxes, scores, labels } = candidates;
+    const found = softNms(boxes, scores, { ...options, dim, groups: labels });
+    return { ...selectDetections(candidates, found.kept), scores: found.scores };
   };
 }
 

@@ -11,13 +11,14 @@ export interface PredictedCase<D extends Dim = Dim> extends EvaluationCase<D> {
   readonly segmentation?: Segmentation<D>;
 }
 
-export type Geometry<D extends Dim = Dim> = Pick<Volume<D>, 'dim' | 'size' | 'spacing' | 'origin'>;
+export type Geometry<D extends Dim = Dim> = Pick<Volume<D>, 'dim' | 'size' | 'spacing' | 'origin' | 'direction'>;
 
-export const geometryOf = <D extends Dim>({ dim, size, spacing, origin }: Geometry<D>): Geometry<D> => ({
+export const geometryOf = <D extends Dim>({ dim, size, spacing, origin, direction }: Geometry<D>): Geometry<D> => ({
   dim,
   size,
   spacing,
   origin,
+  ...(direction && { direction }),
 });
 
 export interface PredictAllCall {

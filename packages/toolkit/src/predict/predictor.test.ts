@@ -5,7 +5,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { SpotDetector } from '../../test/support.js';
-import { clusterBoxes, fuseBoxes, suppressBoxes } from './consolidation.js';
+import { clusterBoxes, fuseBoxes, suppressBoxes, suppressSoftly } from './consolidation.js';
 import { createPredictor, provenanceOf } from './predictor.js';
 import { restoreDetections, restoreLabels } from './restore.js';
 import { createSlicePredictor } from './slice-predictor.js';
@@ -264,6 +264,7 @@ describe('a network that sees every bright voxel by itself', () => {
     const clustered = await boxesOf(clusterBoxes());
     expect(clustered.length).toBeGreaterThan(5);
     expect(await boxesOf(suppressBoxes({ iouThreshold: 0.5 }))).toEqual(clustered);
+    expect(await boxesOf(suppressSoftly({ method: 'linear', iouThreshold: 0.3 }))).toEqual(clustered);
     expect(await boxesOf(fuseBoxes({ iouThreshold: 0.5 }))).toEqual(clustered);
   });
 
