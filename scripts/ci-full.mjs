@@ -6,6 +6,8 @@ import { at, root } from './setup/workspace.mjs';
 const steps = [
   ['set-up with all data sets', [at('scripts/setup.mjs'), '--data', 'nuclei-2d,nuclei-3d,ct']],
   ['Node 20, 22 and 24', [at('scripts/node-versions.mjs')]],
+  ['engine on the oldest libtorch', [at('scripts/libtorch-versions.mjs'), 'packages/tfjs-torch']],
+  ['engine under sanitizers', [at('scripts/sanitize.mjs')]],
   ['demo on the 2D nuclei', [at('scripts/demo.mjs')]],
   ['demo on the toy task', [at('scripts/demo.mjs'), '--toy', 'donuts_shape']],
   ['demo on the 3D nuclei', [at('scripts/demo.mjs'), '--3d']],

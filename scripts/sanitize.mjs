@@ -33,7 +33,7 @@ try {
     ...process.env,
     MDT_TFJS_TORCH_ADDON: addon,
     LD_PRELOAD: ['libasan.so', 'libubsan.so'].map(library).join(' '),
-    ASAN_OPTIONS: 'detect_leaks=0:abort_on_error=1:allow_user_segv_handler=1:quarantine_size_mb=64',
+    ASAN_OPTIONS: 'detect_leaks=0:abort_on_error=1:allocator_may_return_null=1:allow_user_segv_handler=1:quarantine_size_mb=64',
     UBSAN_OPTIONS: 'print_stacktrace=1',
   };
   process.exit(spawnSync(process.execPath, vitest, { cwd: at('.'), stdio: 'inherit', env }).status ?? 1);
