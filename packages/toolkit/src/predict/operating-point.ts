@@ -1,0 +1,135 @@
+import { join } from 'node:path';
+import { type Detections, type Dim, InputError, selectDetections } from '@mdt/core';
+import {
+  bestF1,
+  type Defined,
+  type DetectionEvaluator,
+  detectionEvaluator,
+  type EvaluationTruth,
+  type Metrics,
+  nnDetectionOptions,
+  scanScores,
+} from '@mdt/eval-coco';
+import { readJson, writeFileAtomic } from '../files.js';
+import { type Consolidation, clusterBoxes, fuseBoxes, suppressBoxes, suppressSoftly } from './consolidation.js';
+import { type PredictedCandidates, provenanceOf } from './predictor.js';
+import { withoutPadding } from './tiling.js';
+
+/** One way to consolidate, as data. */
+export interface ConsolidationSetting {
+  method: 'wbc' | 'nms' | 'soft-nms' | 'wbf';
+  iouThreshold: number;
+  /** Boxes with a side shorter than this (voxels) are left out. */
+  minSide: number;
+}
+
+/** A setting and what it reached on validation cases. */
+export interface OperatingPoint extends ConsolidationSetting {
+  /** Mean AP over the classes and IoU thresholds; null without objects. */
+  ap: Defined;
+  /** Scores from which on F1 at the first IoU threshold is best; null where F1 is not defined. */
+  minScore: Defined;
+  f1: Defined;
+}
+
+export interface SweepOptions {
+  classes: readonly string[];
+  /** Default: WBC and NMS at 1e-5, 0.1, …, 0.5. */
+  settings?: readonly ConsolidationSetting[];
+  /** Default nnDetection's, 0.1 to 0.5. */
+  iouThresholds?: readonly number[];
+}
+
+/** What networks found in one validation case (`candidates: true` of the predictor) and what is there. */
+export interface SweepCase<D extends Dim = Dim> {
+  id: string;
+  patient?: string;
+  candidates: PredictedCandidates<D>;
+  groundTruth: EvaluationTruth<D>;
+}
+
+const defaultSettings: readonly ConsolidationSetting[] = (['wbc', 'nms'] as const).flatMap((method) =>
+  [1e-5, 0.1, 0.2, 0.3, 0.4, 0.5].map((iouThreshold) => ({ method, iouThreshold, minSide: 0 })),
+);
+
+/** The consolidation that a setting names, small boxes left out. */
+export function consolidationOf({ method, iouThreshold, minSide }: ConsolidationSetting): Consolidation {
+  const methods: Record<ConsolidationSetting['method'], () => Consolidation> = {
+    wbc: () => clusterBoxes({ iouThreshold }),
+    nms: () => suppressBoxes({ iouThreshold }),
+    'soft-nms': () => suppressSoftly({ method: 'linear', iouThreshold }),
+    wbf: () => fuseBoxes({ iouThreshold }),
+  };
+  if (!Object.hasOwn(methods, method)) {
+    const text = `consolidationOf: method is '${method}', expected one of ${Object.keys(methods).join(', ')}`;
+    throw new InputError('invalid-option', text);
+  }
+  const consolidate = methods[method]();
+  return (candidates, context) => withSides(consolidate(candidates, context), minSide);
+}
+
+/**
+ * Tries settings on validation predictions. Cases come one by one: each is consolidated and matched with every setting and can then go, so
+ * no raw predictions of a data set are kept.
+ *
+ * @returns one point per setting, the best AP first; of equal ones in the order of the settings
+ */
+export async function sweepConsolidation(
+  cases: AsyncIterable<SweepCase> | Iterable<SweepCase>,
+  { classes, settings = defaultSettings, iouThresholds = nnDetectionOptions.iouThresholds }: SweepOptions,
+): Promise<OperatingPoint[]> {
+  if (settings.length === 0) throw new InputError('invalid-option', 'sweepConsolidation: settings is empty');
+  const runs = settings.map((setting) => ({
+    setting,
+    consolidate: consolidationOf(setting),
+    evaluator: detectionEvaluator({ classes, iouThresholds }) as DetectionEvaluator,
+  }));
+  for await (const { candidates, groundTruth, ...names } of cases) {
+    const { models, views, before, size } = candidates;
+    const context = {
+      predictionsPerTile: models * views,
+      models: candidates.patchIds.map((id) => provenanceOf(id, candidates).model),
+    };
+    for (const { consolidate, evaluator } of runs) {
+      const detections = withoutPadding(consolidate(candidates, context), { before }, size);
+      evaluator.add({ ...names, detections, groundTruth });
+    }
+  }
+  const points = runs.map(({ setting, evaluator }) => pointOf(setting, evaluator.metrics()));
+  return points.sort((a, b) => (b.ap ?? -1) - (a.ap ?? -1));
+}
+
+function pointOf(setting: ConsolidationSetting, metrics: Metrics): OperatingPoint {
+  const best = bestF1(scanScores(metrics).pooled);
+  return { ...setting, ap: metrics.ap, minScore: best?.minScore ?? null, f1: best?.f1 ?? null };
+}
+
+function withSides<D extends Dim>(detections: Detections<D>, minSide: number): Detections<D> {
+  const { dim, boxes, labels } = detections;
+  const kept = Array.from(labels.keys()).filter((i) => {
+    for (let d = 0; d < dim; d++) if (boxes[(2 * i + 1) * dim + d]! - boxes[2 * i * dim + d]! < minSide) return false;
+    return true;
+  });
+  return selectDetections(detections, kept);
+}
+
+const fileName = 'operating-point.json';
+
+/** Stores a point in a run folder, beside the model that it belongs to. */
+export async function writeOperatingPoint(dir: string, point: OperatingPoint): Promise<string> {
+  const path = join(dir, fileName);
+  await writeFileAtomic(path, `${JSON.stringify(point, null, 2)}\n`);
+  return path;
+}
+
+/** Reads what `writeOperatingPoint` stored; throws `invalid-data` for anything else. */
+export async function readOperatingPoint(dir: string): Promise<OperatingPoint> {
+  const value = (await readJson(join(dir, fileName))) as OperatingPoint;
+  const numbers = [value?.iouThreshold, value?.minSide];
+  const maybe = [value?.ap, value?.minScore, value?.f1];
+  if (!numbers.every(Number.isFinite) || !maybe.every((v) => v === null || Number.isFinite(v))) {
+    throw new InputError('invalid-data', `${join(dir, fileName)}: not an operating point`);
+  }
+  consolidationOf(value);
+  return value;
+}
