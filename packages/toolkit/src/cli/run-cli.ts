@@ -1,6 +1,7 @@
 import { InputError } from '@mdt/core';
 import { Command, CommanderError } from 'commander';
 import { TrainingDivergedError } from '../train/diverged.js';
+import { addDataset } from './dataset.js';
 import { addEvaluate } from './evaluate.js';
 import { exitCodeOf, exitCodes, isOutOfResources } from './exit-codes.js';
 import type { CommandContext, Streams } from './output.js';
@@ -31,6 +32,7 @@ Exit codes: 0 done, 2 usage or configuration, 3 data, 4 checkpoint, 5 training d
   addTrain(program, context);
   addPredict(program, context);
   addEvaluate(program, context);
+  addDataset(program, context);
   try {
     await program.parseAsync(args, { from: 'user' });
     return code;

@@ -1,8 +1,9 @@
 import { chmod, mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { type Dim, InputError, type Volume } from '@mdt/core';
+import { type Dim, InputError, type PerAxis, type Volume } from '@mdt/core';
 import { type CaseEntry, checkDatasetJson, type DatasetJson, type SplitName } from './dataset-json.js';
 import { encodeNpy } from './formats/npy.js';
+import { encodeNrrd } from './formats/write-nrrd.js';
 
 /** A case in memory, to be written. */
 export interface NewCase<D extends Dim = Dim> {
@@ -28,7 +29,8 @@ export interface WriteDatasetOptions {
 }
 
 /**
- * Writes a data set that `openDataset` reads: `dataset.json` and two `.npy` files per case. All is written into a folder beside
+ * Writes a data set that `openDataset` reads: `dataset.json` and two files per case, `.npy`, or `.nrrd`
+ * for an image with an origin or a direction. All is written into a folder beside
  * `folder`, which takes its name at the end: a half-written data set never stands under its name.
  */
 export async function writeDataset<D extends Dim>(
@@ -76,16 +78,18 @@ async function writeCase<D extends Dim>(
       `${where}: label map of size ${labelMap.size.join('x')}, expected ${image.size.join('x')}`,
     );
   }
+  // npy keeps no place; where an image lies has to come back with its detections.
+  const placed = image.direction !== undefined || Array.from(image.origin as PerAxis).some((value) => value !== 0);
   const entry: CaseEntry = {
     id,
-    image: `${id}.npy`,
+    image: `${id}${placed ? '.nrrd' : '.npy'}`,
     labels: `${id}-labels.npy`,
     objectClasses,
     split,
     spacing: [...image.spacing],
   };
   const shape = [...image.size, ...(channels > 1 ? [channels] : [])];
-  await writeFile(join(draft, entry.image), encodeNpy(image.data, shape));
+  await writeFile(join(draft, entry.image), placed ? encodeNrrd(image, { gzip: false }) : encodeNpy(image.data, shape));
   await writeFile(join(draft, entry.labels), encodeNpy(labelMap.data, labelMap.size));
   return entry;
 }
