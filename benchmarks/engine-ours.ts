@@ -92,12 +92,12 @@ async function workOn({ work, direction, precision, threads }: EngineCase): Prom
   let runs = 0;
   const counted = (f: () => Promise<string | undefined>): Work => ({
     run: () => {
+      if (runs === 0) profile(); // forgets what building took
       runs += 1;
       return f();
     },
     notes: () => (packages ? [] : copyLines(work, direction, precision, runs)),
   });
-  profile();
   if (direction === 'step') {
     const image = noise(shapes[0]!, 0);
     const variables = shapes.slice(1).map((shape, i) => tf.variable(noise(shape, i + 1)));
@@ -110,8 +110,8 @@ async function workOn({ work, direction, precision, threads }: EngineCase): Prom
   }
   const inputs = shapes.map(noise);
   // Activations are held in the precision that a network would hand them over in.
-  const image = tf.tidy(() => (work.kind === 'conv' || packages ? inputs[0]! : asActivation(inputs[0]!)));
-  inputs[0] = image;
+  const handedOver = (x: tf.Tensor) => (packages ? x : tf.tidy(() => asActivation(x)));
+  inputs[0] = handedOver(inputs[0]!);
   // A single number is read: it waits for what was queued before it.
   const last = (tensor: tf.Tensor) => tf.tidy(() => tf.slice(tf.reshape(tensor, [-1]), [tensor.size - 1], [1]));
   if (direction === 'forward') {
@@ -121,7 +121,7 @@ async function workOn({ work, direction, precision, threads }: EngineCase): Prom
     });
   }
   const shape = tf.tidy(() => run(...inputs).shape);
-  const dy = noise(shape, 0);
+  const dy = handedOver(noise(shape, 0));
   const gradients = tf.grads((...xs) => run(...xs));
   return counted(() => {
     const grads = gradients(inputs, dy);
@@ -140,7 +140,7 @@ function copyLines(work: EngineWork, direction: string, precision: string, runs:
   const shape = 'x' in work ? ` ${work.x.join('x')}` : '';
   const copied = profile().filter(({ copies }) => copies > 0);
   const parts = copied.map(
-    ({ kernel, copies, copiedBytes }) => `${kernel} ${copies / runs} (${(copiedBytes / runs / 1e6).toFixed(2)} MB)`,
+    ({ kernel, copies, copiedBytes }) => `${kernel} ${(copies / runs).toFixed(1)} (${(copiedBytes / runs / 1e6).toFixed(2)} MB)`,
   );
   return [`copies a repetition, ${work.kind}${shape} ${direction} ${precision}: ${parts.join(', ') || 'none'}`];
 }

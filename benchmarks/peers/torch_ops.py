@@ -52,10 +52,10 @@ def network(work):
     kind, shape = work["kind"], work["x"]
     dim = len(shape) - 2
     image = arranged(torch.randn(*first(shape)))
-    if kind == "conv":
-        return lambda x, w, b: convolve(x, w, b, work["strides"], work["pads"]), [image, *weights(work["filter"])]
     if low and kind != "step":
         image = image.to(torch.bfloat16)  # what a convolution before it would hand over
+    if kind == "conv":
+        return lambda x, w, b: convolve(x, w, b, work["strides"], work["pads"]), [image, *weights(work["filter"])]
     if kind == "instance norm":
         return F.instance_norm, [image]
     if kind == "max pool":

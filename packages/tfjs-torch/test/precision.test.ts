@@ -73,8 +73,8 @@ describe('in bfloat16', () => {
 
   test('variables and the gradient of a filter are float32', () => {
     tf.tidy(() => {
-      const x = tensor([1, 8, 16, 16]) as tf.Tensor4D;
-      const dy = tensor([1, 8, 16, 16], 3);
+      const x = tensor([1, 16, 64, 16]) as tf.Tensor4D;
+      const dy = tensor([1, 16, 64, 16], 3);
       const attrs = { strides: [1, 1], pad: 'same', dataFormat: 'NHWC', dimRoundingMode: undefined, filterShape: [3, 3, 16, 16] };
       const grad = tf.engine().runKernel('Conv2DBackpropFilter', { x, dy }, attrs as never) as tf.Tensor;
       expect(isLow(grad.dataSync())).toBe(false);

@@ -8,12 +8,21 @@
 namespace mdt {
 namespace {
 
-// [k…, in, out] as tfjs has it, to [out, in, k…] in channels-last memory.
-at::Tensor filter_to_aten(const at::Tensor& filter) {
-  return filter.movedim({-1, -2}, {0, 1}).contiguous(channels_last_format(filter.dim()));
+// [k…, in, out] as tfjs has it, to [out, in, k…] in channels-last memory, and its type, in one pass.
+at::Tensor filter_to_aten(const at::Tensor& filter, at::ScalarType type) {
+  return filter.movedim({-1, -2}, {0, 1}).to(filter.options().dtype(type), false, true, channels_last_format(filter.dim()));
 }
 
-at::Tensor filter_from_aten(const at::Tensor& filter) { return filter.movedim({0, 1}, {-1, -2}).contiguous(); }
+at::Tensor filter_from_aten(const at::Tensor& filter) {
+  return filter.movedim({0, 1}, {-1, -2}).to(filter.options().dtype(at::kFloat), false, true, at::MemoryFormat::Contiguous);
+}
+
+// A filter of which only the shape counts.
+at::Tensor filter_shape(const std::vector<int64_t>& shape, const at::Tensor& like) {
+  std::vector<int64_t> sizes{shape.back(), shape[shape.size() - 2]};
+  sizes.insert(sizes.end(), shape.begin(), shape.end() - 2);
+  return at::empty(sizes, like.options().memory_format(channels_last_format(static_cast<int64_t>(shape.size()))));
+}
 
 struct Geometry {
   std::vector<int64_t> strides, pads;
@@ -69,18 +78,47 @@ direct::Shape direct_shape(c10::IntArrayRef in, c10::IntArrayRef out, c10::IntAr
 
 constexpr float kSlopes[] = {1.0f, 0.0f, 0.01f};  // by activation
 
-enum class Method { kAten, kDirect, kWinograd };
+enum class Method { kAten, kMatrix, kDirect, kWinograd };
+enum class Pass { kForward, kInputGradient, kFilterGradient };
 
-Method method(const at::Tensor& x, const direct::Shape& s) {
-  if (!x.is_cpu()) return Method::kAten;
-  return winograd::suits(s) ? Method::kWinograd : direct::suits(s) ? Method::kDirect : Method::kAten;
+bool is_pointwise(const direct::Shape& s) {
+  return s.window == std::array<int64_t, 3>{1, 1, 1} && s.strides == s.window && s.pads == std::array<int64_t, 3>{0, 0, 0};
 }
+
+// Whether transforming the filters is repaid, by the tiles of a slice. Against oneDNN's bfloat16: its float32 is slower than the
+// tiles even for a few.
+bool has_many_tiles(const direct::Shape& s) {
+  return s.images * ((s.out[1] + 3) / 4) * ((s.out[2] + 3) / 4) >= 16;
+}
+
+// The quickest way for a shape, as measured (benchmarks/engine.ts).
+Method method(const at::Tensor& x, const direct::Shape& s, Pass pass) {
+  if (!x.is_cpu()) return Method::kAten;
+  const bool low = is_low(x);
+  if (is_pointwise(s) && (low || s.in_channels * s.out_channels >= 48 * 96)) return Method::kMatrix;
+  if (winograd::suits(s) && (!low || has_many_tiles(s))) return Method::kWinograd;
+  // The direct sums over outputs find no neighbours to pair: they would run at float32's speed.
+  if (!direct::suits(s) || (low && pass == Pass::kFilterGradient)) return Method::kAten;
+  return Method::kDirect;
+}
+
+at::Tensor& activate(at::Tensor& y, const Geometry& g) {
+  if (g.activation == 1) y.relu_();
+  if (g.activation == 2) at::leaky_relu_(y, 0.01);
+  return y;
+}
+
+at::Tensor as_rows(const at::Tensor& x) { return x.reshape({-1, x.size(-1)}); }
+
+// A pointwise filter as a matrix [in, out].
+at::Tensor as_matrix(const at::Tensor& filter, const at::Tensor& like) { return filter.reshape({filter.size(-2), filter.size(-1)}).to(like.scalar_type()); }
 
 // x [n, …, in], filter [k…, in, out] → [n, …, out]; x as operand() gives it, filter and bias float32.
 at::Tensor forward(const at::Tensor& x, const at::Tensor& filter, const std::optional<at::Tensor>& bias, const Geometry& g,
                    const std::vector<int64_t>& shape) {
   const direct::Shape s = direct_shape(x.sizes(), shape, filter.sizes(), g, g.pads);
-  if (const Method how = method(x, s); how != Method::kAten) {
+  const Method how = method(x, s, Pass::kForward);
+  if (how == Method::kDirect || how == Method::kWinograd) {
     at::Tensor y = at::empty(shape, x.options());
     with_elements(x, [&](auto zero) {
       using E = decltype(zero);
@@ -90,10 +128,13 @@ at::Tensor forward(const at::Tensor& x, const at::Tensor& filter, const std::opt
     return y;
   }
   const auto low_bias = bias ? std::optional<at::Tensor>(bias->to(x.scalar_type())) : std::nullopt;
-  at::Tensor y = channels_last(at::convolution(channels_first(x), filter_to_aten(filter.to(x.scalar_type())), low_bias, g.strides, g.pads, g.ones(), false, g.zeros(), 1));
-  if (g.activation == 1) y.relu_();
-  if (g.activation == 2) at::leaky_relu_(y, 0.01);
-  return y;
+  if (how == Method::kMatrix) {
+    const at::Tensor matrix = as_matrix(filter, x);
+    at::Tensor y = bias ? at::addmm(*low_bias, as_rows(x), matrix) : at::mm(as_rows(x), matrix);
+    return activate(y, g).reshape(shape);
+  }
+  at::Tensor y = channels_last(at::convolution(channels_first(x), filter_to_aten(filter, x.scalar_type()), low_bias, g.strides, g.pads, g.ones(), false, g.zeros(), 1));
+  return activate(y, g);
 }
 
 // dy, x: channels last; filter [out, in, k…]
@@ -106,9 +147,11 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> backward(const at::Tensor& dy, co
 at::Tensor input_gradient(const at::Tensor& gradient, const std::vector<int64_t>& shape, const at::Tensor& filter, const Geometry& g,
                           const std::vector<int64_t>& pads) {
   const at::Tensor dy = contiguous(gradient);
-  const at::Tensor dx = at::empty(shape, dy.options());
   const direct::Shape s = direct_shape(shape, dy.sizes(), filter.sizes(), g, pads);
-  if (const Method how = method(dy, s); how != Method::kAten) {
+  const Method how = method(dy, s, Pass::kInputGradient);
+  if (how == Method::kMatrix) return at::mm(as_rows(dy), as_matrix(filter, dy).t()).reshape(shape);
+  const at::Tensor dx = at::empty(shape, dy.options());
+  if (how != Method::kAten) {
     with_elements(dy, [&](auto zero) {
       using E = decltype(zero);
       (how == Method::kWinograd ? winograd::input_gradient<E> : direct::input_gradient<E>)(s, dy.const_data_ptr<E>(), filter.const_data_ptr<float>(), dx.mutable_data_ptr<E>());
@@ -116,23 +159,24 @@ at::Tensor input_gradient(const at::Tensor& gradient, const std::vector<int64_t>
     return dx;
   }
   // ATen asks for x, but only its shape counts here.
-  return channels_last(std::get<0>(backward(dy, dx, filter_to_aten(filter.to(dy.scalar_type())), g, pads, {true, false, false})));
+  return channels_last(std::get<0>(backward(dy, dx, filter_to_aten(filter, dy.scalar_type()), g, pads, {true, false, false})));
 }
 
 at::Tensor filter_gradient(const at::Tensor& gradient, const at::Tensor& input, const std::vector<int64_t>& shape, const Geometry& g,
                            const std::vector<int64_t>& pads) {
   const at::Tensor dy = contiguous(gradient), x = contiguous(input);
-  at::Tensor filter = at::empty(shape, dy.options().dtype(at::kFloat));
   const direct::Shape s = direct_shape(x.sizes(), dy.sizes(), shape, g, pads);
-  if (const Method how = method(dy, s); how != Method::kAten) {
+  const Method how = method(dy, s, Pass::kFilterGradient);
+  if (how == Method::kMatrix) return at::mm(as_rows(x).t(), as_rows(dy)).to(at::kFloat).reshape(shape);
+  at::Tensor filter = at::empty(shape, dy.options().dtype(at::kFloat));
+  if (how != Method::kAten) {
     with_elements(dy, [&](auto zero) {
       using E = decltype(zero);
       (how == Method::kWinograd ? winograd::filter_gradient<E> : direct::filter_gradient<E>)(s, dy.const_data_ptr<E>(), x.const_data_ptr<E>(), filter.mutable_data_ptr<float>());
     });
     return filter;
   }
-  // Here, too, only the filter's shape counts.
-  return filter_from_aten(std::get<1>(backward(dy, x, filter_to_aten(filter.to(dy.scalar_type())), g, pads, {false, true, false}))).to(at::kFloat);
+  return filter_from_aten(std::get<1>(backward(dy, x, filter_shape(shape, dy), g, pads, {false, true, false})));
 }
 
 // Σ dy over everything but channels.
