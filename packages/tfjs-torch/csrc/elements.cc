@@ -22,13 +22,9 @@ void move_lanes(const From* from, int64_t n, To* to) {
   if (rest) simd::store_part<16>(to + i, simd::load_part<16>(from + i, rest), rest);
 }
 #pragma GCC pop_options
-#else
-template <class From, class To>
-void move_lanes(const From*, int64_t, To*) {}
-#endif
 
 bool has_lanes() {
-  static const bool has = MDT_HAS_LANES && direct::available() && has_bfloat16_products();
+  static const bool has = direct::available() && has_bfloat16_products();
   return has;
 }
 #else
