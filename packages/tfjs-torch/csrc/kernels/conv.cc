@@ -58,6 +58,11 @@ at::Tensor through_activation(Call& c, const Geometry& g) {
 // The layer as direct_conv.h describes it; the y, x axes of a 1×1 convolution become one, which makes long rows.
 direct::Shape direct_shape(c10::IntArrayRef in, c10::IntArrayRef out, c10::IntArrayRef filter, const Geometry& g, const std::vector<int64_t>& pads) {
   const size_t dims = g.strides.size();
+  // Kernels trust what follows.
+  bool fits = dims >= 1 && dims <= 3 && g.pads.size() == dims && in.size() == dims + 2 && out.size() == dims + 2 && filter.size() == dims + 2 &&
+              in[0] == out[0] && in.back() == filter[dims] && out.back() == filter[dims + 1];
+  for (size_t d = 0; fits && d < dims; d++) fits = g.strides[d] >= 1 && pads[d] >= 0 && (in[d + 1] + 2 * pads[d] - filter[d]) / g.strides[d] + 1 == out[d + 1];
+  if (!fits) throw std::invalid_argument("shapes, strides and padding do not go together");
   direct::Shape s{in[0], in.back(), out.back(), {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}};
   bool pointwise = true;
   for (size_t d = 0; d < dims; d++) {
