@@ -124,7 +124,7 @@ function composed(
         layers[i]!.reduce<tf.Tensor>(
           (total, { cells, weights }) =>
             tf.add(total, tf.scatterND(tf.tensor2d(cells, [bins, 1], 'int32'), tf.mul(dy, column(weights)), map.shape)),
-          tf.zerosLike(map),
+          tf.zeros(map.shape),
         ),
       );
     return { value: sum, gradFunc };
