@@ -68,11 +68,13 @@ export const pythonPeer =
     startProcess(name, ['python3', fileURLToPath(new URL(`peers/${script}`, import.meta.url)), ...args], aCase);
 
 /** A script of this folder, run by this Node as this process is. */
-export const nodeProcess = (name: string, script: string, aCase: unknown) => async (): Promise<Contestant> => {
-  const path = fileURLToPath(new URL(script, import.meta.url));
-  const { ask, ...contestant } = await startProcess(name, [process.execPath, ...process.execArgv, path], aCase);
-  return { ...contestant, notes: async () => (await ask({ do: 'notes' })).notes ?? [] };
-};
+export const nodeProcess =
+  (name: string, script: string, aCase: unknown, args: readonly string[] = []) =>
+  async (): Promise<Contestant> => {
+    const path = fileURLToPath(new URL(script, import.meta.url));
+    const { ask, ...contestant } = await startProcess(name, [process.execPath, ...process.execArgv, path, ...args], aCase);
+    return { ...contestant, notes: async () => (await ask({ do: 'notes' })).notes ?? [] };
+  };
 
 /** A process that takes one case after the other, for benchmarks of many short cases; its memory is that of all of them. */
 export class SharedProcess {

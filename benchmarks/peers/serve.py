@@ -13,7 +13,8 @@ def peak_bytes():
 
 
 def serve(prepare):
-    """`prepare(case)` gives a function without arguments; every `run` request times one call of it, which says what came out.
+    """`prepare(case)` gives a function without arguments; every `run` request times one call of it, which says what came out,
+    or gives a function that does, which is called when the clock has stopped.
 
     Anything that libraries print goes to stderr, so that stdout carries answers only.
     """
@@ -29,7 +30,8 @@ def serve(prepare):
             elif request["do"] == "run":
                 started = time.perf_counter()
                 outcome = run()
-                answer = {"seconds": time.perf_counter() - started, "outcome": outcome}
+                seconds = time.perf_counter() - started
+                answer = {"seconds": seconds, "outcome": outcome() if callable(outcome) else outcome}
             elif request["do"] == "memory":
                 answer = {"bytes": peak_bytes()}
             else:

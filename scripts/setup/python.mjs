@@ -12,6 +12,8 @@ const torchVersion = '2.13.0';
 const benchmarkNeeds = {
   evaluation: ['pycocotools==2.0.10'],
   augment: ['batchgenerators==0.25.5'],
+  // --no-deps: torchvision would bring another torch; it wants CUDA's runtime library to load.
+  ops: ['--no-deps', 'torchvision==0.28.0', 'nvidia-cuda-runtime==13.0.96', 'monai==1.6.1', 'scipy==1.17.1'],
 };
 
 /**
