@@ -31,8 +31,12 @@ function opsCase(name: string, peers: readonly (keyof typeof peerNames)[], task:
 
 const nms = ([1000, 10_000, 100_000] as const).flatMap((n) =>
   (['few', 'many'] as const).map((kept) => {
-    const loops = kept === 'few' ? (['twin', 'numpy', 'monai'] as const) : (['twin', 'numpy'] as const);
-    const peers = n < 100_000 || kept === 'few' ? loops : (['numpy'] as const);
+    const quick = kept === 'few' && n < 100_000;
+    const peers = quick
+      ? (['twin', 'numpy', 'monai'] as const)
+      : n < 100_000 || kept === 'few'
+        ? (['twin', 'numpy'] as const)
+        : (['numpy'] as const);
     return opsCase(`nms 3d ${n} ${kept} kept float64`, peers, () => ({
       ...{ op: 'nms', threads: both, data: nmsData(n, kept), iouThreshold: 0.3 },
     }));

@@ -11,7 +11,8 @@ import { nodeHeaders } from './node-headers.mjs';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const sources = [
   ...readdirSync(join(root, 'csrc/cuda')).map((name) => `cuda/${name}`),
-  'napi/boxes.cc', // the jobs that have a CUDA op
+  'napi/box_pairs.cc', // the jobs that have a CUDA op
+  'napi/boxes.cc',
   'napi/roi_align.cc',
 ].filter((name) => /\.(cu|cc)$/.test(name));
 
@@ -26,9 +27,10 @@ const flags = [
   '-DMDT_CUDA',
 ];
 
-/** Time of the last change below a folder. */
+/** Time of the last change of a source below a folder. */
 function newest(folder) {
-  return Math.max(...readdirSync(folder, { recursive: true }).map((name) => statSync(join(folder, name)).mtimeMs));
+  const sources = readdirSync(folder, { recursive: true }).filter((name) => /\.(cu|cc|h)$/.test(name));
+  return Math.max(...sources.map((name) => statSync(join(folder, name)).mtimeMs));
 }
 
 function compile(nvcc, args) {

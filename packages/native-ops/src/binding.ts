@@ -101,7 +101,7 @@ export type NativeBinding = NativeOps & {
 };
 
 /** The ops that run on a CUDA device too. */
-export type CudaOp = 'nms' | 'boxIou' | 'roiAlign' | 'roiAlignGrad';
+export type CudaOp = 'nms' | 'boxIou' | 'boxPairs' | 'roiAlign' | 'roiAlignGrad';
 
 export interface CudaDevice {
   name: string;
@@ -163,6 +163,7 @@ export interface PointerOps {
     a: bigint,
     b: bigint,
     inclusive: boolean,
+    overlap: number,
     out: bigint,
     ...queue: Queue
   ): void;

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import type { CudaBinding } from './binding.js';
-import { boxIou, nativeOps, nonMaximumSuppression, roiAlign } from './index.js';
+import { boxGiou, boxIou, cudaPointers, nativeOps, nonMaximumSuppression, roiAlign } from './index.js';
 import { cudaBinding } from './load.js';
 
 // No GPU is needed here: the kernels' work is written over a team of threads, and this team is one thread of the host.
@@ -35,6 +35,7 @@ test('device cuda gives the results of the CPU where there is a GPU, and says wh
   const ops = [
     (device: 'cpu' | 'cuda') => nonMaximumSuppression(boxes, scores, { dim: 2, iouThreshold: 0.3, device }),
     (device: 'cpu' | 'cuda') => boxIou(boxes, boxes, { dim: 2, device }),
+    (device: 'cpu' | 'cuda') => boxGiou(boxes, boxes, { dim: 2, device }),
     (device: 'cpu' | 'cuda') => roiAlign(map, boxes, { dim: 2, channels: 1, poolSize: [2, 2], device }),
   ];
   const { cuda } = nativeOps.info();
@@ -67,4 +68,17 @@ test('the CUDA addon, where it is built, checks its arguments and ends no proces
   expect(() => maps(2, false, BigUint64Array.of(16n), Int32Array.of(3), Float64Array.of(1, 1))).toThrow(
     'roiAlignPointers: sizes is 1 values, expected 2 for each of 1 maps',
   );
+});
+
+test('ops on device memory check what can be checked', () => {
+  const call = { dim: 2, countA: 1, countB: 1, a: 16n, b: 16n, out: 16n } as const;
+  expect(() => cudaPointers.boxIou({ ...call, dtype: 'int8' as 'float32' })).toThrow('cudaPointers.boxIou: dtype is int8');
+  expect(() => cudaPointers.boxIou({ ...call, measure: 'ciou' as 'iou' })).toThrow('cudaPointers.boxIou: measure is ciou');
+  expect(() => cudaPointers.boxIou({ ...call, outs: 1n } as never)).toThrow(/outs.*out/);
+  const map = { values: 16n, size: [4], scale: [1, 1] };
+  const rois = { dim: 2, maps: [map], batch: 1, channels: 1, count: 1, boxes: 16n, poolSize: [2, 2], out: 16n } as const;
+  expect(() => cudaPointers.roiAlign(rois)).toThrow('cudaPointers.roiAlign: size is [4], expected 2 whole numbers');
+  if (nativeOps.info().cuda.available)
+    expect(() => cudaPointers.boxIou({ ...call, a: 3n })).toThrow('a is 3, expected a multiple of 4');
+  else expect(() => cudaPointers.boxIou(call)).toThrow('cudaPointers.boxIou: there is no CUDA device');
 });

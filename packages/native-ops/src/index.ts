@@ -22,6 +22,15 @@ export {
   nonMaximumSuppressionAsync,
 } from './ops/nms.js';
 export type { Abortable, BoxOpOptions, DeviceOptions, OpOptions, ThreadOptions } from './ops/options.js';
+export {
+  type BoxIouPointers,
+  cudaPointers,
+  type DevicePointer,
+  type NmsPointers,
+  type PointerOptions,
+  type RoiAlignPointers,
+  type Workspace,
+} from './ops/pointers.js';
 export { type Grid, type ResampleOptions, resample, resampleAsync } from './ops/resample.js';
 export {
   type PyramidRoiAlignOptions,

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "../csrc/cpu/box_iou.h"
+#include "../csrc/cpu/box_pairs.h"
 #include "../csrc/cpu/nms.h"
 #include "../csrc/cpu/roi_align.h"
 #include "../csrc/cuda/box_iou_steps.h"
@@ -134,8 +135,15 @@ void check_box_iou() {
   const double plus = static_cast<double>(integer(0, 1));
   std::vector<double> expected(n * m), got(n * m, 7);
   mdt::box_iou<D>(a, b, plus, mdt::Execution{1}, expected.data());
-  HostTeam{Order::kShuffled}.each(n * m, mdt::cuda::FillIou<D, double>{{D, a.data(), n, b.data(), m, plus, got.data()}});
-  if (got != expected) fail("boxIou in " + std::to_string(D) + "D");
+  const auto fill = [&](mdt::cuda::Overlap overlap) {
+    HostTeam{Order::kShuffled}.each(n * m, mdt::cuda::FillIou<D, double>{{D, a.data(), n, b.data(), m, plus, overlap, got.data()}});
+    return got;
+  };
+  if (fill(mdt::cuda::Overlap::kIou) != expected) fail("boxIou in " + std::to_string(D) + "D");
+  mdt::box_pairs<D>(a, b, plus, mdt::PairMeasure::kGiou, mdt::Execution{1}, expected.data());
+  if (fill(mdt::cuda::Overlap::kGiou) != expected) fail("GIoU in " + std::to_string(D) + "D");
+  mdt::box_pairs<D>(a, b, plus, mdt::PairMeasure::kDiou, mdt::Execution{1}, expected.data());
+  if (fill(mdt::cuda::Overlap::kDiou) != expected) fail("DIoU in " + std::to_string(D) + "D");
 }
 
 double furthest(const std::vector<float>& a, const std::vector<float>& b) {

@@ -16,7 +16,7 @@ enum class PairMeasure : int32_t {
 };
 
 template <int D>
-double pair_measure(const Box<D>& a, double size_a, const Box<D>& b, double size_b, double plus, PairMeasure measure) {
+MDT_HOST_DEVICE double pair_measure(const Box<D>& a, double size_a, const Box<D>& b, double size_b, double plus, PairMeasure measure) {
   constexpr double kFarthest = -1;
   if (!is_finite(a) || !is_finite(b)) return kFarthest;
   double shared = 1;

@@ -9,6 +9,7 @@
 NAPI_MODULE_INIT() {
   return mdt::guarded(env, "mdt_native_ops_cuda", [&] {
     mdt::expose_boxes(env, exports);
+    mdt::expose_box_pairs(env, exports);
     mdt::expose_roi_align(env, exports);
     mdt::expose_devices(env, exports);
     mdt::expose_pointer_ops(env, exports);

@@ -1,4 +1,4 @@
-// IoU matrix on device memory. Needs the CUDA runtime at link time only.
+// IoU, GIoU and DIoU matrices on device memory. Needs the CUDA runtime at link time only.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,8 @@ typedef struct CUstream_st* cudaStream_t;
 
 namespace mdt::cuda {
 
+enum class Overlap : int32_t { kIou, kGiou, kDiou };
+
 template <class Real>
 struct BoxIouCall {
   int dim;        // 2 or 3
@@ -17,6 +19,7 @@ struct BoxIouCall {
   const Real* b;  // [m, 2 * dim]
   int64_t m;
   double plus;       // 1 for inclusive extents, else 0
+  Overlap overlap;
   Real* out;         // [n, m]
 };
 

@@ -1,7 +1,8 @@
-// The body of the IoU kernel. Same results as ../cpu/box_iou.h.
+// The body of the IoU kernel. Same results as ../cpu/box_iou.h and ../cpu/box_pairs.h.
 #pragma once
 
 #include "../box.h"
+#include "../cpu/box_pairs.h"
 #include "box_iou.h"
 #include "team.h"
 
@@ -15,10 +16,16 @@ struct FillIou {
   MDT_STEPS void operator()(int64_t item) const {
     const Box<D> a = read(call.a, item / call.m);
     const Box<D> b = read(call.b, item % call.m);
-    call.out[item] = static_cast<Real>(iou(a, signed_size(a, call.plus), b, signed_size(b, call.plus), call.plus));
+    call.out[item] = static_cast<Real>(measure(a, signed_size(a, call.plus), b, signed_size(b, call.plus)));
   }
 
  private:
+  MDT_STEPS double measure(const Box<D>& a, double size_a, const Box<D>& b, double size_b) const {
+    if (call.overlap == Overlap::kIou) return iou(a, size_a, b, size_b, call.plus);
+    const PairMeasure chosen = call.overlap == Overlap::kGiou ? PairMeasure::kGiou : PairMeasure::kDiou;
+    return pair_measure(a, size_a, b, size_b, call.plus, chosen);
+  }
+
   static MDT_STEPS Box<D> read(const Real* rows, int64_t i) {
     Box<D> box;
     for (int d = 0; d < D; ++d) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "../cpu/box_pairs.h"
 #include "../cpu/nms.h"
 #include "../parallel.h"
 #include "box_iou.h"
@@ -43,15 +44,33 @@ std::vector<int32_t> nms(const std::vector<double>& rows, const std::vector<doub
   return result;
 }
 
+namespace detail {
+
 template <int D>
-void box_iou(const std::vector<double>& a, const std::vector<double>& b, double plus, const Execution& execution, double* out) {
+void overlaps(const std::vector<double>& a, const std::vector<double>& b, double plus, cuda::Overlap overlap,
+              const Execution& execution, double* out) {
   DeviceCall device(execution.threads);
   const auto n = static_cast<int64_t>(a.size() / (2 * D));
   const auto m = static_cast<int64_t>(b.size() / (2 * D));
   double* const matrix = device.allocate<double>(n * m);
-  const cuda::BoxIouCall<double> call{D, device.upload(a.data(), a.size()), n, device.upload(b.data(), b.size()), m, plus, matrix};
+  const cuda::BoxIouCall<double> call{
+      D, device.upload(a.data(), a.size()), n, device.upload(b.data(), b.size()), m, plus, overlap, matrix};
   expect(cuda::box_iou(call, device.stream()));
   device.download(out, matrix, n * m);
+}
+
+}  // namespace detail
+
+template <int D>
+void box_iou(const std::vector<double>& a, const std::vector<double>& b, double plus, const Execution& execution, double* out) {
+  detail::overlaps<D>(a, b, plus, cuda::Overlap::kIou, execution, out);
+}
+
+template <int D>
+void box_pairs(const std::vector<double>& a, const std::vector<double>& b, double plus, PairMeasure measure,
+               const Execution& execution, double* out) {
+  const auto overlap = measure == PairMeasure::kGiou ? cuda::Overlap::kGiou : cuda::Overlap::kDiou;
+  detail::overlaps<D>(a, b, plus, overlap, execution, out);
 }
 
 namespace detail {

@@ -100,13 +100,14 @@ void queue_box_iou(Arguments& args, int dim) {
   call.a = pointer<const Real>(args, "a", call.n == 0);
   call.b = pointer<const Real>(args, "b", call.m == 0);
   call.plus = args.boolean("inclusive") ? 1 : 0;
+  call.overlap = static_cast<cuda::Overlap>(args.integer("overlap", 0, 2));
   call.out = pointer<Real>(args, "out", call.n * call.m == 0);
   const Queue queue(args);
   const on_device::DeviceScope scope(queue.device);
   on_device::expect(cuda::box_iou(call, queue.stream));
 }
 
-// boxIouPointers(dim, double, countA, countB, a, b, inclusive, out, device, stream)
+// boxIouPointers(dim, double, countA, countB, a, b, inclusive, overlap: 0 IoU, 1 GIoU, 2 DIoU, out, device, stream)
 napi_value box_iou_pointers(napi_env env, napi_callback_info info) {
   return now(env, info, "boxIouPointers", [](Arguments& args) -> napi_value {
     const int dim = args.integer("dim", 2, 3);

@@ -8,6 +8,7 @@ namespace backend = on_device;
 }
 #else
 #include "../cpu/box_iou.h"
+#include "../cpu/box_pairs.h"
 #include "../cpu/nms.h"
 #include "../cpu/roi_align.h"
 namespace mdt {

@@ -1,9 +1,8 @@
 // GIoU and DIoU matrices.
-#include "../cpu/box_pairs.h"
-
 #include <string>
 #include <vector>
 
+#include "backend.h"
 #include "checks.h"
 #include "results.h"
 #include "subjects.h"
@@ -41,7 +40,8 @@ struct BoxPairsJob {
   }
 
   void run() const {
-    dim == 2 ? box_pairs<2>(a, b, plus, measure, execution, out) : box_pairs<3>(a, b, plus, measure, execution, out);
+    dim == 2 ? backend::box_pairs<2>(a, b, plus, measure, execution, out)
+             : backend::box_pairs<3>(a, b, plus, measure, execution, out);
   }
 
   napi_value result(napi_env, napi_value allocated) const { return allocated; }
