@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import type { Dim, Volume } from '@mdt/core';
-import { type ClassMetrics, evaluateDetections, evaluatePatients, type Metrics, toCocoResults } from '@mdt/eval-coco';
+import { evaluateDetections, type Metrics, toCocoResults } from '@mdt/eval-coco';
 import type { Dataset } from './data/dataset.js';
 import { writePlot } from './experiment.js';
-import { writeFileAtomic } from './files.js';
+import { fileNames, writeFileAtomic } from './files.js';
+import { metricsJson } from './metrics-json.js';
 import { type CurvePoint, plotPrecisionRecall } from './plot/curves.js';
 import { plotImage, plotMontage } from './plot/overlay.js';
 import { writePredictions } from './predict/export.js';
@@ -49,7 +50,7 @@ export async function runEvaluation<D extends Dim>(
   await writeFileAtomic(metricsFile, `${JSON.stringify(metricsJson(cases, metrics), null, 2)}\n`);
   const cocoFile = join(out, 'coco-results.json');
   await writeFileAtomic(cocoFile, `${JSON.stringify(toCocoResults(cases))}\n`);
-  const files = [written.json, written.csv, cocoFile, metricsFile];
+  const files = [...written, cocoFile, metricsFile];
 
   const curves = classes.flatMap((name) =>
     iouThresholds.map((threshold) => {
@@ -63,12 +64,13 @@ export async function runEvaluation<D extends Dim>(
   files.push(join(out, 'precision-recall.png'));
 
   const viewed: ReportCase[] = [];
-  for (const { id, detections, groundTruth, segmentation } of cases.slice(0, pictures)) {
+  const names = fileNames(cases.map(({ id }) => id));
+  for (const [i, { id, detections, groundTruth, segmentation }] of cases.slice(0, pictures).entries()) {
     const { image } = await dataset.load(id);
     viewed.push({ id, image, detections, groundTruth, ...(segmentation && { segmentation }) });
     const options = { groundTruth, detections, classes, minScore: drawnFrom, title: `${dataset.name}: ${id}` };
     const svg = dim === 2 ? plotImage(image as Volume<2>, options) : plotMontage(image as Volume<3>, options);
-    const path = join(out, `picture-${fileName(id)}`);
+    const path = join(out, `picture-${names[i]}`);
     await writePlot(path, svg);
     files.push(`${path}.png`);
   }
@@ -78,36 +80,3 @@ export async function runEvaluation<D extends Dim>(
   files.push(report);
   return { cases, metrics, files };
 }
-
-/** Object and patient level numbers as plain JSON; null where there is nothing to measure. */
-export function metricsJson(cases: readonly PredictedCase[], metrics: Metrics): unknown {
-  const at = (of: Pick<ClassMetrics, 'ap' | 'ar' | 'apAt' | 'arAt'>) => ({
-    ap: of.ap,
-    ar: of.ar,
-    perThreshold: Object.fromEntries(metrics.iouThresholds.map((t) => [String(t), { ap: of.apAt(t), ar: of.arAt(t) }])),
-  });
-  const patients = evaluatePatients(cases, { classes: metrics.classes });
-  return {
-    cases: cases.length,
-    iouThresholds: metrics.iouThresholds,
-    ...at(metrics),
-    perClass: Object.fromEntries(
-      metrics.classes.map((name) => {
-        const objects = metrics.perClass[name]!;
-        const patient = patients.perClass[name]!;
-        return [
-          name,
-          {
-            objects: objects.numObjects,
-            detections: objects.numDetections,
-            ...at(objects),
-            patient: { auc: patient.auc, ap: patient.ap },
-          },
-        ];
-      }),
-    ),
-  };
-}
-
-/** A case id as a part of a file name. */
-const fileName = (id: string): string => id.replace(/[^\w.-]+/g, '_').replace(/^\.+/, '_');

@@ -77,3 +77,15 @@ export async function readJson(path: string): Promise<unknown> {
     throw new InputError('unreadable-file', `${path}: not JSON (${(cause as Error).message})`, { cause });
   }
 }
+
+/** Case ids as parts of file names: what a file system may refuse becomes `_`, and ids that are then the same get a number. */
+export function fileNames(ids: readonly string[]): string[] {
+  const used = new Set<string>();
+  return ids.map((id) => {
+    const plain = id.replace(/[^\w.-]+/g, '_').replace(/^\.+/, '_');
+    let name = plain;
+    for (let k = 2; used.has(name.toLowerCase()); k++) name = `${plain}-${k}`;
+    used.add(name.toLowerCase());
+    return name;
+  });
+}

@@ -16,7 +16,8 @@ export { createDetector } from './config/create-detector.js';
 export { createOptimizer, createSchedule, predictorOptions } from './config/parts.js';
 export * from './data/index.js';
 export { type Engine, type EngineOptions, selectEngine } from './engine.js';
-export { type Evaluation, type EvaluationOptions, metricsJson, runEvaluation } from './evaluate.js';
+export { type Ensemble, openEnsemble } from './ensemble.js';
+export { type Evaluation, type EvaluationOptions, runEvaluation } from './evaluate.js';
 export {
   type Experiment,
   openExperiment,
@@ -28,6 +29,7 @@ export {
 } from './experiment.js';
 export { removeFolder, writeFileAtomic, writeFolderAtomic } from './files.js';
 export { type FolderLock, lockFolder } from './lock-folder.js';
+export { type MetricsJsonOptions, metricsJson } from './metrics-json.js';
 export type { ChartOptions, Mark, Series } from './plot/chart.js';
 export { type CurvePoint, type PrecisionRecallCurve, plotPrecisionRecall, plotTraining } from './plot/curves.js';
 export { contrastWindow, type Window } from './plot/image.js';
@@ -41,7 +43,15 @@ export {
   suppressBoxes,
   suppressSoftly,
 } from './predict/consolidation.js';
-export { type ExportedCase, predictionsCsv, predictionsJson, writePredictions } from './predict/export.js';
+export {
+  type ExportedCase,
+  type PredictionFormat,
+  predictionFormats,
+  predictionsCsv,
+  predictionsJson,
+  type WritePredictionsOptions,
+  writePredictions,
+} from './predict/export.js';
 export {
   type Geometry,
   geometryOf,

@@ -1,14 +1,12 @@
 import { spawn } from 'node:child_process';
 import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { runCli } from '../src/cli/run-cli.js';
 import { encodeNpy } from '../src/data/formats/npy.js';
 import { listCheckpoints } from '../src/train/checkpoint.js';
 import { loadDetectors } from '../src/train/load-detectors.js';
-import { smallConfig, smallToy, temporaryFolder } from './support.js';
+import { mdt, smallConfig, smallToy, temporaryFolder } from './support.js';
 
 let folder = '';
 let data = '';
@@ -17,23 +15,6 @@ beforeAll(async () => {
   data = join(folder, 'toy');
   await smallToy(data);
 });
-
-const collector = () => {
-  let text = '';
-  const stream = new Writable({
-    write(chunk, _, done) {
-      text += String(chunk);
-      done();
-    },
-  });
-  return { stream, text: () => text };
-};
-
-async function mdt(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const [out, err] = [collector(), collector()];
-  const code = await runCli(args, { stdout: out.stream, stderr: err.stream });
-  return { code, out: out.text(), err: err.text() };
-}
 
 type Config = ReturnType<typeof smallConfig>;
 

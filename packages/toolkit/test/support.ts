@@ -1,12 +1,14 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Writable } from 'node:stream';
 import { registerGradients } from '@mdt/backbone';
 import { type Dim, type GroundTruth, InputError, type PerAxis, product, type SafeTensor } from '@mdt/core';
 import type { DetectionResult, Detector, Losses, TrainBatch } from '@mdt/detectors';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { afterAll, beforeAll } from 'vitest';
+import { runCli } from '../src/cli/run-cli.js';
 import type { PatchBatch } from '../src/data/patches.js';
 import { generateToy } from '../src/data/toy.js';
 
@@ -19,6 +21,24 @@ export async function temporaryFolder(): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'mdt-toolkit-'));
   afterAll(() => rm(dir, { recursive: true, force: true }));
   return dir;
+}
+
+const collector = () => {
+  let text = '';
+  const stream = new Writable({
+    write(chunk, _, done) {
+      text += String(chunk);
+      done();
+    },
+  });
+  return { stream, text: () => text };
+};
+
+/** Runs the command in this process. */
+export async function mdt(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const [out, err] = [collector(), collector()];
+  const code = await runCli(args, { stdout: out.stream, stderr: err.stream });
+  return { code, out: out.text(), err: err.text() };
 }
 
 /** Eight small images, a quarter of them empty. */

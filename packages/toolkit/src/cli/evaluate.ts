@@ -1,19 +1,23 @@
+import { join } from 'node:path';
+import { InputError } from '@mdt/core';
 import { formatTable } from '@mdt/eval-coco';
 import { type Command, Option } from 'commander';
 import { predictorOptions } from '../config/parts.js';
 import { type SplitName, splitNames } from '../data/dataset-json.js';
 import { selectEngine } from '../engine.js';
-import { metricsJson, runEvaluation } from '../evaluate.js';
-import { openExperiment, readRunConfig } from '../experiment.js';
+import { openEnsemble } from '../ensemble.js';
+import { runEvaluation } from '../evaluate.js';
+import { openExperiment } from '../experiment.js';
+import { readJson } from '../files.js';
 import { createPredictor } from '../predict/predictor.js';
-import { loadDetectors } from '../train/load-detectors.js';
+import { type MetricsRecord, readMetricsLog } from '../train/metrics-log.js';
 import { exitCodes } from './exit-codes.js';
 import { interruptSignal } from './interrupt.js';
-import { wholeNumber } from './numbers.js';
+import { collected, wholeNumber } from './numbers.js';
 import { type CommandContext, output, type Streams } from './output.js';
 
 interface EvaluateFlags {
-  run: string;
+  run: string[];
   data?: string;
   part: SplitName;
   out?: string;
@@ -27,11 +31,11 @@ export function addEvaluate(program: Command, { exit, streams }: CommandContext)
   program
     .command('evaluate')
     .description('judge a trained detector on the part of the data that it has not seen')
-    .requiredOption('--run <dir>', 'run folder that `mdt train` wrote')
-    .option('--data <dir>', 'another data set than the one of the run')
+    .requiredOption('--run <dir>', 'run folder that `mdt train` wrote; several times for an ensemble, as of folds', collected)
+    .option('--data <dir>', 'another data set than the one of the run, by its own parts')
     .addOption(new Option('--part <name>', 'which cases').choices([...splitNames]).default('test'))
-    .option('--out <dir>', 'where metrics, predictions and plots go (default: the run folder)')
-    .option('--best <n>', 'checkpoints in the ensemble (default: as configured)', wholeNumber(1))
+    .option('--out <dir>', 'where metrics, predictions and plots go (default: the run folder; an ensemble needs one)')
+    .option('--best <n>', 'checkpoints of each run (default: as configured)', wholeNumber(1))
     .option('--no-mirror', 'without test-time mirroring')
     .option('--threads <n>', 'CPU threads', wholeNumber(1))
     .option('--json', 'print the metrics as one JSON line')
@@ -40,31 +44,56 @@ export function addEvaluate(program: Command, { exit, streams }: CommandContext)
       `
 Examples:
   $ mdt evaluate --run runs/nuclei
-  $ mdt evaluate --run runs/nuclei --part validation --best 1 --out validation`,
+  $ mdt evaluate --run runs/nuclei --part validation --best 1 --out validation
+  $ mdt evaluate --run runs/fold0 --run runs/fold1 --data data/held-out --out ensemble`,
     )
     .action(async (flags: EvaluateFlags) => exit(await evaluateCommand(flags, streams)));
 }
 
 async function evaluateCommand(flags: EvaluateFlags, streams: Streams): Promise<number> {
   const { note, result, progress } = output(flags.json ?? false, streams);
-  const stored = await readRunConfig(flags.run);
-  const config = flags.data === undefined ? stored : { ...stored, data: { ...stored.data, dir: flags.data } };
-  const experiment = await openExperiment(config, flags.run);
-  const part = experiment.part(flags.part);
+  const { run, data, best, out = run[0]! } = flags;
+  if (run.length > 1 && flags.out === undefined) {
+    throw new InputError('invalid-option', 'metrics of several runs belong to none of them: name a folder with --out');
+  }
+  const ensemble = await openEnsemble(run);
+  const { config } = ensemble;
+  const parts = [];
+  for (const [i, { folds, ...place }] of ensemble.configs.map((each) => each.data).entries()) {
+    const where = data === undefined ? { ...place, ...(folds && { folds }) } : { ...place, dir: data };
+    const experiment = await openExperiment({ ...ensemble.configs[i]!, data: where }, run[i]);
+    experiment.detector.dispose();
+    parts.push(experiment.part(flags.part));
+  }
+  const part = parts[0]!;
+  const other = parts.findIndex(({ ids }) => ids.join('\0') !== part.ids.join('\0'));
+  if (other >= 0) {
+    throw new InputError(
+      'invalid-option',
+      `the part '${flags.part}' of '${run[other]}' has other cases than that of '${run[0]}', so some run was trained on what would judge it: name a data set that none has seen with --data`,
+    );
+  }
   await selectEngine({ onFallback: note, ...(flags.threads && { threads: flags.threads }) });
-  const detectors = await loadDetectors(flags.run, { best: flags.best ?? config.prediction.best });
+  const detectors = await ensemble.load(best === undefined ? {} : { best });
   const predictor = createPredictor(detectors, predictorOptions(config.prediction, { views: flags.mirror }));
   const bar = progress();
   const interrupt = interruptSignal();
   try {
-    const { cases, metrics, files } = await runEvaluation(predictor, part, {
-      out: flags.out ?? flags.run,
+    const training = run.length === 1 ? await trainingOf(run[0]!) : [];
+    const { metrics, files } = await runEvaluation(predictor, part, {
+      out,
+      training,
       iouThresholds: [0.1, 0.5],
       signal: interrupt.signal,
       onProgress: ({ id, case: index, cases: count, done, total }) => bar.update(done, total, `${id} (${index}/${count})`),
     });
     bar.stop();
-    result(`${formatTable(metrics)}\n\n${files.join('\n')}`, { event: 'end', metrics: metricsJson(cases, metrics), files });
+    result(`${formatTable(metrics)}\n\n${files.join('\n')}`, {
+      event: 'end',
+      models: detectors.length,
+      metrics: await readJson(join(out, 'metrics.json')),
+      files,
+    });
     return exitCodes.ok;
   } catch (error) {
     if (interrupt.signal.aborted) return exitCodes.interrupted;
@@ -72,5 +101,15 @@ async function evaluateCommand(flags: EvaluateFlags, streams: Streams): Promise<
   } finally {
     bar.stop();
     interrupt.release();
+  }
+}
+
+/** The epochs of a run; none where its log was taken away. */
+async function trainingOf(run: string): Promise<MetricsRecord[]> {
+  try {
+    return await readMetricsLog(join(run, 'metrics.jsonl'));
+  } catch (error) {
+    if (error instanceof InputError && error.code === 'missing-file') return [];
+    throw error;
   }
 }

@@ -14,3 +14,6 @@ export const positiveNumber = (text: string): number => parse(text, (v) => v > 0
 export const fraction = (text: string): number => parse(text, (v) => v >= 0 && v <= 1, 'a number from 0 to 1');
 export const numberFromZero = (text: string): number =>
   parse(text, (v) => v >= 0 && Number.isFinite(v), 'a number of at least 0');
+
+/** An option that may come several times. */
+export const collected = (text: string, before: readonly string[] = []): string[] => [...before, text];

@@ -1,26 +1,25 @@
 import { basename, join } from 'node:path';
-import type { Dim, Volume } from '@mdt/core';
-import type { Command } from 'commander';
+import { type Dim, InputError } from '@mdt/core';
+import { type Command, InvalidArgumentError } from 'commander';
 import { predictorOptions } from '../config/parts.js';
-import { loadVolume } from '../data/volume-file.js';
+import { describeVolume, loadVolume } from '../data/volume-file.js';
 import { selectEngine } from '../engine.js';
-import { readRunConfig } from '../experiment.js';
-import { writePredictions } from '../predict/export.js';
+import { openEnsemble } from '../ensemble.js';
+import { type ExportedCase, type PredictionFormat, predictionFormats, writePredictions } from '../predict/export.js';
 import { geometryOf } from '../predict/predict-all.js';
 import { createPredictor } from '../predict/predictor.js';
 import { duration } from '../progress.js';
-import { listCheckpoints } from '../train/checkpoint.js';
-import { loadDetectors } from '../train/load-detectors.js';
 import { exitCodes } from './exit-codes.js';
 import { interruptSignal } from './interrupt.js';
-import { fraction, wholeNumber } from './numbers.js';
+import { collected, fraction, wholeNumber } from './numbers.js';
 import { type CommandContext, output, type Streams } from './output.js';
 
 interface PredictFlags {
-  run: string;
+  run: string[];
   out?: string;
   best?: number;
   minScore?: number;
+  formats: PredictionFormat[];
   mirror: boolean;
   threads?: number;
   json?: boolean;
@@ -30,11 +29,12 @@ export function addPredict(program: Command, { exit, streams }: CommandContext):
   program
     .command('predict')
     .description('find objects in images with a trained detector')
-    .argument('<files...>', 'images: .npy, .nii, .nii.gz, .tif')
-    .requiredOption('--run <dir>', 'run folder that `mdt train` wrote')
-    .option('--out <dir>', 'where predictions.json and predictions.csv go (default: the run folder)')
-    .option('--best <n>', 'checkpoints in the ensemble (default: as configured)', wholeNumber(1))
+    .argument('<files...>', 'images of any format that is read; boxes are in their voxels and millimetres')
+    .requiredOption('--run <dir>', 'run folder that `mdt train` wrote; several times for an ensemble, as of folds', collected)
+    .option('--out <dir>', 'where the predictions go (default: the run folder; an ensemble needs one)')
+    .option('--best <n>', 'checkpoints of each run (default: as configured)', wholeNumber(1))
     .option('--min-score <score>', 'leave out detections below this score', fraction)
+    .option('--formats <names>', `which files, by commas: ${predictionFormats.join(', ')}`, formatNames, ['json', 'csv'])
     .option('--no-mirror', 'without test-time mirroring: faster, a little worse')
     .option('--threads <n>', 'CPU threads', wholeNumber(1))
     .option('--json', 'print events as JSON lines')
@@ -43,23 +43,26 @@ export function addPredict(program: Command, { exit, streams }: CommandContext):
       `
 Examples:
   $ mdt predict scan.nii.gz --run runs/lungs
-  $ mdt predict images/*.tif --run runs/nuclei --out results --min-score 0.3`,
+  $ mdt predict images/*.tif --run runs/nuclei --out results --min-score 0.3
+  $ mdt predict scan.nii.gz --run runs/fold0 --run runs/fold1 --out results --formats json,nifti,slicer`,
     )
     .action(async (files: string[], flags: PredictFlags) => exit(await predictCommand(files, flags, streams)));
 }
 
 async function predictCommand(files: readonly string[], flags: PredictFlags, streams: Streams): Promise<number> {
-  const { json = false, out = flags.run } = flags;
+  const { json = false, out = flags.run[0]!, best } = flags;
   const { note, result, progress } = output(json, streams);
-  const config = await readRunConfig(flags.run);
-  await listCheckpoints(flags.run); // a damaged run is found before the engine starts
+  if (flags.run.length > 1 && flags.out === undefined) {
+    throw new InputError('invalid-option', 'predictions of several runs belong to none of them: name a folder with --out');
+  }
+  const ensemble = await openEnsemble(flags.run);
+  const { config } = ensemble;
   const { normalise } = config.data;
   const dim: Dim = config.detector.kind.endsWith('3D') ? 3 : 2;
-  const volumes: Volume<Dim, Float32Array>[] = [];
-  for (const file of files) volumes.push(await loadVolume<Dim>(file, { dim, ...(normalise && { normalise }) }));
+  for (const file of files) await describeVolume(file, dim); // what is missing or of another format is found before the engine starts
 
   await selectEngine({ onFallback: note, ...(flags.threads && { threads: flags.threads }) });
-  const detectors = await loadDetectors(flags.run, { best: flags.best ?? config.prediction.best });
+  const detectors = await ensemble.load(best === undefined ? {} : { best });
   const minScore = flags.minScore ?? config.prediction.minScore;
   const predictor = createPredictor<Dim>(
     detectors,
@@ -68,9 +71,10 @@ async function predictCommand(files: readonly string[], flags: PredictFlags, str
   const bar = progress();
   const interrupt = interruptSignal();
   try {
-    const cases = [];
-    for (const [i, image] of volumes.entries()) {
-      const id = caseName(files[i]!, files);
+    const cases: ExportedCase[] = [];
+    for (const [i, file] of files.entries()) {
+      const image = await loadVolume<Dim>(file, { dim, ...(normalise && { normalise }) });
+      const id = caseName(file, files);
       const { detections, timings } = await predictor.predict(image, {
         signal: interrupt.signal,
         onProgress: (done, total) => bar.update(done, total, `${id} (${i + 1}/${files.length})`),
@@ -81,8 +85,8 @@ async function predictCommand(files: readonly string[], flags: PredictFlags, str
       else bar.log(`${id}: ${detections.labels.length} detections (${duration(seconds)})`);
     }
     bar.stop();
-    const written = await writePredictions(out, cases, { classes: predictor.classes, dim });
-    result(`${written.json}\n${written.csv}`, { event: 'end', ...written });
+    const written = await writePredictions(out, cases, { classes: predictor.classes, dim, formats: flags.formats });
+    result(written.join('\n'), { event: 'end', models: detectors.length, files: written });
     return exitCodes.ok;
   } catch (error) {
     if (interrupt.signal.aborted) return exitCodes.interrupted;
@@ -91,6 +95,13 @@ async function predictCommand(files: readonly string[], flags: PredictFlags, str
     bar.stop();
     interrupt.release();
   }
+}
+
+function formatNames(text: string): PredictionFormat[] {
+  const names = text.split(',').map((name) => name.trim());
+  const known = names.filter((name): name is PredictionFormat => (predictionFormats as readonly string[]).includes(name));
+  if (known.length < names.length) throw new InvalidArgumentError(`Expected some of ${predictionFormats.join(', ')}.`);
+  return known;
 }
 
 /** A file's name without its ending; its path where two files share the name. */

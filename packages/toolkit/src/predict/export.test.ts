@@ -15,11 +15,11 @@ const empty: ExportedCase = {
 };
 const classes = ['benign', 'malignant'];
 
-test('JSON holds voxel and millimetre boxes: origin + voxel × spacing', () => {
+test('JSON holds voxel and millimetre boxes: origin + (edge − 0.5) × spacing', () => {
   const content = JSON.parse(predictionsJson([one, empty], { classes }));
   expect(content).toMatchObject({ format: 'mdt-predictions', classes });
   expect(content.cases[0].detections).toEqual([
-    { box: [1, 2, 3, 4, 6, 8], boxMm: [-97.5, 2, 11.5, -90, 6, 14], score: 0.75, label: 1, class: 'malignant' },
+    { box: [1, 2, 3, 4, 6, 8], boxMm: [-98.75, 1.5, 11.25, -91.25, 5.5, 13.75], score: 0.75, label: 1, class: 'malignant' },
   ]);
   expect(content.cases[1].detections).toEqual([]);
 });
@@ -27,7 +27,7 @@ test('JSON holds voxel and millimetre boxes: origin + voxel × spacing', () => {
 test('CSV has a header, one quoted line per detection, and negative numbers as numbers', () => {
   const lines = predictionsCsv([one, empty], { classes, dim: 3 }).split('\r\n');
   expect(lines[0]).toBe('case,class,label,score,z1,y1,x1,z2,y2,x2,z1_mm,y1_mm,x1_mm,z2_mm,y2_mm,x2_mm');
-  expect(lines[1]).toBe('"scan ""7"", left","malignant",1,0.75,1,2,3,4,6,8,-97.5,2,11.5,-90,6,14');
+  expect(lines[1]).toBe('"scan ""7"", left","malignant",1,0.75,1,2,3,4,6,8,-98.75,1.5,11.25,-91.25,5.5,13.75');
   expect(lines.slice(2)).toEqual(['']);
 });
 
@@ -38,7 +38,16 @@ test('a text that a spreadsheet would run is disarmed', () => {
 
 test('writes both files whole', async () => {
   const dir = await temporaryFolder();
-  const { json, csv } = await writePredictions(`${dir}/deep/er`, [one], { classes, dim: 3 });
-  expect(await readFile(json, 'utf8')).toBe(predictionsJson([one], { classes }));
-  expect(await readFile(csv, 'utf8')).toBe(predictionsCsv([one], { classes, dim: 3 }));
+  const [json, csv] = await writePredictions(`${dir}/deep/er`, [one], { classes, dim: 3 });
+  expect(await readFile(json!, 'utf8')).toBe(predictionsJson([one], { classes }));
+  expect(await readFile(csv!, 'utf8')).toBe(predictionsCsv([one], { classes, dim: 3 }));
+});
+
+test('cases whose ids a file system would confuse get files of their own; unknown formats are refused', async () => {
+  const dir = await temporaryFolder();
+  const twins = [one, { ...one, id: 'scan (7) left' }];
+  const files = await writePredictions(dir, twins, { classes, dim: 3, formats: ['slicer'] });
+  expect(files).toEqual([`${dir}/scan_7_left.mrk.json`, `${dir}/scan_7_left-2.mrk.json`]);
+  const wrong = writePredictions(dir, [one], { classes, dim: 3, formats: ['dicom' as never] });
+  await expect(wrong).rejects.toThrow("format 'dicom', expected some of json, csv");
 });

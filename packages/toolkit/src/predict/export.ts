@@ -1,5 +1,8 @@
-import { axisNames, type Detections, type Dim, rows, toMillimetres } from '@mdt/core';
-import { writeFileAtomic } from '../files.js';
+import { join } from 'node:path';
+import { axisNames, type Detections, type Dim, InputError, rows, toPhysical } from '@mdt/core';
+import { encodeNifti } from '../data/formats/write-nifti.js';
+import { fileNames, writeFileAtomic } from '../files.js';
+import { boxesAsLabelMap, nnDetectionCase, slicerMarkups } from './export-formats.js';
 import type { Geometry } from './predict-all.js';
 
 /** Detections of one image and where it lies in space. */
@@ -11,7 +14,8 @@ export interface ExportedCase<D extends Dim = Dim> {
 
 /**
  * Predictions as a JSON text: per case its size, spacing and origin, and per detection `box` (voxels, `[min…, max…]` in array
- * order, half-open), `boxMm` (the same in millimetres), `score`, `label` and `class`.
+ * order, half-open), `boxMm`, `score`, `label` and `class`. `boxMm` are the millimetres of the box's first and last corner, origin and direction of the image
+ * applied (`toPhysical` of `@mdt/core`).
  */
 export function predictionsJson(cases: readonly ExportedCase[], { classes }: { classes: readonly string[] }): string {
   const content = {
@@ -19,15 +23,15 @@ export function predictionsJson(cases: readonly ExportedCase[], { classes }: { c
     version: 1,
     classes,
     cases: cases.map(({ id, detections, geometry }) => {
-      const { dim, size, spacing, origin } = geometry;
+      const { size, spacing, origin, direction } = geometry;
       const detected = rows(detections).map(({ box, score, label }) => ({
         box: box.map(rounded),
-        boxMm: Array.from(toMillimetres(Float64Array.from(box), dim, spacing, origin), rounded),
+        boxMm: Array.from(toPhysical(box, geometry), rounded),
         score: rounded(score),
         label,
         class: classes[label] ?? null,
       }));
-      return { id, size, spacing, origin, detections: detected };
+      return { id, size, spacing, origin, ...(direction && { direction }), detections: detected };
     }),
   };
   return `${JSON.stringify(content, null, 1)}\n`;
@@ -49,7 +53,7 @@ export function predictionsCsv(
   const lines = [header.join(',')];
   for (const { id, detections, geometry } of cases) {
     for (const { box, score, label } of rows(detections)) {
-      const mm = toMillimetres(Float64Array.from(box), dim, geometry.spacing, geometry.origin);
+      const mm = toPhysical(box, geometry);
       const numbers = [label, rounded(score), ...box.map(rounded), ...Array.from(mm, rounded)];
       lines.push([csvText(id), csvText(classes[label] ?? ''), ...numbers].join(','));
     }
@@ -63,15 +67,51 @@ export function csvText(value: string): string {
   return `"${harmless.replaceAll('"', '""')}"`;
 }
 
-/** Writes `predictions.json` and `predictions.csv` into a folder, each in one step. */
+export const predictionFormats = ['json', 'csv', 'nifti', 'slicer', 'nndetection'] as const;
+export type PredictionFormat = (typeof predictionFormats)[number];
+
+export interface WritePredictionsOptions {
+  classes: readonly string[];
+  dim: Dim;
+  /** Default `json` and `csv`. */
+  formats?: readonly PredictionFormat[];
+}
+
+/**
+ * Writes predictions into a folder, each file in one step: `predictions.json`, `predictions.csv`, and for each case `ID-boxes.nii.gz` (label
+ * map in the frame of the image), `ID.mrk.json` (3D Slicer markups), `ID-boxes.json` (nnDetection's fields).
+ *
+ * @returns the files that were written
+ * @throws InputError `invalid-option` for an unknown format
+ */
 export async function writePredictions(
   dir: string,
   cases: readonly ExportedCase[],
-  { classes, dim }: { classes: readonly string[]; dim: Dim },
-): Promise<{ json: string; csv: string }> {
-  const json = `${dir}/predictions.json`;
-  const csv = `${dir}/predictions.csv`;
-  await writeFileAtomic(json, predictionsJson(cases, { classes }));
-  await writeFileAtomic(csv, predictionsCsv(cases, { classes, dim }));
-  return { json, csv };
+  { classes, dim, formats = ['json', 'csv'] }: WritePredictionsOptions,
+): Promise<string[]> {
+  const unknown = formats.find((format) => !predictionFormats.includes(format));
+  if (unknown !== undefined) {
+    const text = `writePredictions: format '${unknown}', expected some of ${predictionFormats.join(', ')}`;
+    throw new InputError('invalid-option', text);
+  }
+  const names = fileNames(cases.map(({ id }) => id));
+  const perCase = (ending: string, encode: (item: ExportedCase) => string | Uint8Array) =>
+    cases.map((item, i) => [`${names[i]}${ending}`, () => encode(item)] as const);
+  const json = (value: unknown) => `${JSON.stringify(value, null, 1)}\n`;
+  const files: Record<PredictionFormat, () => readonly (readonly [name: string, content: () => string | Uint8Array])[]> = {
+    json: () => [['predictions.json', () => predictionsJson(cases, { classes })]],
+    csv: () => [['predictions.csv', () => predictionsCsv(cases, { classes, dim })]],
+    nifti: () => perCase('-boxes.nii.gz', (item) => encodeNifti(boxesAsLabelMap(item), { gzip: true })),
+    slicer: () => perCase('.mrk.json', (item) => json(slicerMarkups(item, { classes }))),
+    nndetection: () => perCase('-boxes.json', (item) => json(nnDetectionCase(item))),
+  };
+  const written: string[] = [];
+  for (const format of new Set(formats)) {
+    for (const [name, content] of files[format]()) {
+      const path = join(dir, name);
+      await writeFileAtomic(path, content());
+      written.push(path);
+    }
+  }
+  return written;
 }
