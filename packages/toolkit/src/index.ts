@@ -15,7 +15,7 @@ export { createAugmentation } from './config/create-augmentation.js';
 export { createDetector } from './config/create-detector.js';
 export { createOptimizer, createSchedule, predictorOptions } from './config/parts.js';
 export * from './data/index.js';
-export { type Engine, type EngineOptions, selectEngine } from './engine.js';
+export { type Engine, type EngineOptions, selectEngine, type TrainingPrecision } from './engine.js';
 export { type Ensemble, openEnsemble } from './ensemble.js';
 export { type Evaluation, type EvaluationOptions, runEvaluation } from './evaluate.js';
 export {

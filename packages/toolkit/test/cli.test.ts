@@ -90,6 +90,37 @@ test('trains, evaluates and predicts; every file is there and whole', async () =
   expect(await mdt('evaluate', '--run', run)).toMatchObject({ code: 4, err: expect.stringContaining('weights.safetensors') });
 });
 
+test('trains and predicts in the precision that the configuration or the flag names', async () => {
+  const losses: number[] = [];
+  const config = await configFile('precision', (c) => ({ ...c, training: { ...c.training, epochs: 1, precision: 'bfloat16' } }));
+  for (const [name, ...flags] of [
+    ['float32', '--precision', 'float32'],
+    ['bfloat16', '--deterministic'],
+  ] as const) {
+    const run = join(folder, `run-${name}`);
+    const trained = await mdt('train', config, '--out', run, '--json', ...flags);
+    expect(trained).toMatchObject({ code: 0, err: expect.stringContaining(`engine torch (${name})`) });
+    losses.push(JSON.parse(trained.out.split('\n')[0]!).losses.total);
+    const { training } = JSON.parse(await readFile(join(run, 'config.json'), 'utf8'));
+    expect(training).toMatchObject({ precision: name, deterministic: name === 'bfloat16' });
+  }
+  const [exact, low] = losses as [number, number];
+  expect(low).not.toBe(exact);
+  expect(Math.abs(low - exact)).toBeLessThan(0.05 * exact); // 8 bits of mantissa
+  const scores = async (precision: string) => {
+    const out = join(folder, `predicted-${precision}`);
+    const image = join(data, 'test-00000.npy');
+    const flags = ['--no-mirror', '--precision', precision];
+    expect(await mdt('predict', image, '--run', join(folder, 'run-bfloat16'), '--out', out, ...flags)).toMatchObject({ code: 0 });
+    return readFile(join(out, 'predictions.json'), 'utf8');
+  };
+  expect(await scores('float32')).not.toBe(await scores('bfloat16'));
+  expect(await mdt('train', config, '--precision', 'float16')).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('float16'),
+  });
+});
+
 test('an image set without any object trains and evaluates', async () => {
   const dir = await changedData('empty-images', () => {});
   for (const name of await readdir(dir)) {

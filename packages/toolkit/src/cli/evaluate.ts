@@ -4,26 +4,25 @@ import { formatTable } from '@mdt/eval-coco';
 import { type Command, Option } from 'commander';
 import { predictorOptions } from '../config/parts.js';
 import { type SplitName, splitNames } from '../data/dataset-json.js';
-import { selectEngine } from '../engine.js';
 import { openEnsemble } from '../ensemble.js';
 import { runEvaluation } from '../evaluate.js';
 import { openExperiment } from '../experiment.js';
 import { readJson } from '../files.js';
 import { createPredictor } from '../predict/predictor.js';
 import { type MetricsRecord, readMetricsLog } from '../train/metrics-log.js';
+import { type EngineFlags, engineOf, precisionOption } from './engine-flags.js';
 import { exitCodes } from './exit-codes.js';
 import { interruptSignal } from './interrupt.js';
 import { collected, wholeNumber } from './numbers.js';
 import { type CommandContext, output, type Streams } from './output.js';
 
-interface EvaluateFlags {
+interface EvaluateFlags extends EngineFlags {
   run: string[];
   data?: string;
   part: SplitName;
   out?: string;
   best?: number;
   mirror: boolean;
-  threads?: number;
   json?: boolean;
 }
 
@@ -38,6 +37,7 @@ export function addEvaluate(program: Command, { exit, streams }: CommandContext)
     .option('--best <n>', 'checkpoints of each run (default: as configured)', wholeNumber(1))
     .option('--no-mirror', 'without test-time mirroring')
     .option('--threads <n>', 'CPU threads', wholeNumber(1))
+    .addOption(precisionOption())
     .option('--json', 'print the metrics as one JSON line')
     .addHelpText(
       'after',
@@ -73,7 +73,7 @@ async function evaluateCommand(flags: EvaluateFlags, streams: Streams): Promise<
       `the part '${flags.part}' of '${run[other]}' has other cases than that of '${run[0]}', so some run was trained on what would judge it: name a data set that none has seen with --data`,
     );
   }
-  await selectEngine({ onFallback: note, ...(flags.threads && { threads: flags.threads }) });
+  await engineOf(flags, config.training, note);
   const detectors = await ensemble.load(best === undefined ? {} : { best });
   const predictor = createPredictor(detectors, predictorOptions(config.prediction, { views: flags.mirror }));
   const bar = progress();

@@ -3,25 +3,24 @@ import { type Dim, InputError } from '@mdt/core';
 import { type Command, InvalidArgumentError } from 'commander';
 import { predictorOptions } from '../config/parts.js';
 import { describeVolume, loadVolume } from '../data/volume-file.js';
-import { selectEngine } from '../engine.js';
 import { openEnsemble } from '../ensemble.js';
 import { type ExportedCase, type PredictionFormat, predictionFormats, writePredictions } from '../predict/export.js';
 import { geometryOf } from '../predict/predict-all.js';
 import { createPredictor } from '../predict/predictor.js';
 import { duration } from '../progress.js';
+import { type EngineFlags, engineOf, precisionOption } from './engine-flags.js';
 import { exitCodes } from './exit-codes.js';
 import { interruptSignal } from './interrupt.js';
 import { collected, fraction, wholeNumber } from './numbers.js';
 import { type CommandContext, output, type Streams } from './output.js';
 
-interface PredictFlags {
+interface PredictFlags extends EngineFlags {
   run: string[];
   out?: string;
   best?: number;
   minScore?: number;
   formats: PredictionFormat[];
   mirror: boolean;
-  threads?: number;
   json?: boolean;
 }
 
@@ -37,6 +36,7 @@ export function addPredict(program: Command, { exit, streams }: CommandContext):
     .option('--formats <names>', `which files, by commas: ${predictionFormats.join(', ')}`, formatNames, ['json', 'csv'])
     .option('--no-mirror', 'without test-time mirroring: faster, a little worse')
     .option('--threads <n>', 'CPU threads', wholeNumber(1))
+    .addOption(precisionOption())
     .option('--json', 'print events as JSON lines')
     .addHelpText(
       'after',
@@ -61,7 +61,7 @@ async function predictCommand(files: readonly string[], flags: PredictFlags, str
   const dim: Dim = config.detector.kind.endsWith('3D') ? 3 : 2;
   for (const file of files) await describeVolume(file, dim); // what is missing or of another format is found before the engine starts
 
-  await selectEngine({ onFallback: note, ...(flags.threads && { threads: flags.threads }) });
+  await engineOf(flags, config.training, note);
   const detectors = await ensemble.load(best === undefined ? {} : { best });
   const minScore = flags.minScore ?? config.prediction.minScore;
   const predictor = createPredictor<Dim>(

@@ -1,13 +1,14 @@
 import { stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { InputError } from '@mdt/core';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { parseDatasetJson } from '../data/dataset-json.js';
 import { readInput } from '../data/volume-file.js';
-import { selectEngine } from '../engine.js';
+import { type TrainingPrecision, trainingPrecisions } from '../engine.js';
 import { openExperiment, runTraining } from '../experiment.js';
 import { readJson } from '../files.js';
 import { describeStep, duration } from '../progress.js';
+import { engineOf } from './engine-flags.js';
 import { exitCodes } from './exit-codes.js';
 import { interruptSignal } from './interrupt.js';
 import { fraction, numberFromZero, positiveNumber, wholeNumber } from './numbers.js';
@@ -26,6 +27,8 @@ interface TrainFlags {
   foreground?: number;
   saveEvery?: number;
   threads?: number;
+  precision?: TrainingPrecision;
+  deterministic?: boolean;
   json?: boolean;
 }
 
@@ -49,6 +52,8 @@ export function addTrain(program: Command, { exit, streams }: CommandContext): v
     .option('--seed <n>', 'seed of weights, patches and augmentation', wholeNumber(0))
     .option('--save-every <seconds>', 'work that may be lost when the process is killed (default: 600)', numberFromZero)
     .option('--threads <n>', 'CPU threads', wholeNumber(1))
+    .addOption(new Option('--precision <type>', 'of convolutions and matrix products').choices(trainingPrecisions))
+    .option('--deterministic', 'refuse operations whose results may differ from run to run')
     .option('--json', 'print events as JSON lines')
     .addHelpText(
       'after',
@@ -69,9 +74,11 @@ async function trainCommand(source: string, flags: TrainFlags, streams: Streams)
   const { note, result, progress } = output(json, streams);
   const { config, out, where } = await configOf(source, flags);
   const experiment = await openExperiment(config, where);
-  const engine = await selectEngine({ onFallback: note, ...(flags.threads && { threads: flags.threads }) });
+  const engine = await engineOf(flags, experiment.config.training, note);
   const { detector, dataset } = experiment;
-  note(`${detector.kind} on '${dataset.name}' (${dataset.ids.length} cases), engine ${engine.name}, run folder ${out}`);
+  note(
+    `${detector.kind} on '${dataset.name}' (${dataset.ids.length} cases), engine ${engine.name} (${engine.precision}), run folder ${out}`,
+  );
 
   const bar = progress();
   const interrupt = interruptSignal(() => bar.log('Stopping after this step …'));
@@ -124,8 +131,18 @@ async function configOf(source: string, flags: TrainFlags): Promise<{ config: un
   if (typeof base !== 'object' || base === null || Array.isArray(base)) {
     throw new InputError('invalid-option', `${where}: expected a configuration as a JSON object`);
   }
-  const { epochs, steps: stepsPerEpoch, batchSize, learningRate, minutes, seed, foreground } = flags;
-  const given = Object.entries({ epochs, stepsPerEpoch, batchSize, learningRate, minutes, seed, foreground });
+  const { epochs, steps: stepsPerEpoch, batchSize, learningRate, minutes, seed, foreground, precision, deterministic } = flags;
+  const given = Object.entries({
+    epochs,
+    stepsPerEpoch,
+    batchSize,
+    learningRate,
+    minutes,
+    seed,
+    foreground,
+    precision,
+    deterministic,
+  });
   const training = {
     ...(base as { training?: object }).training,
     ...Object.fromEntries(given.filter(([, v]) => v !== undefined)),

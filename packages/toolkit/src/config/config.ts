@@ -1,5 +1,6 @@
 import { axisNames, type Dim, InputError } from '@mdt/core';
 import { checkNormalisation, type Normalisation } from '../data/normalise.js';
+import { trainingPrecisions } from '../engine.js';
 import {
   belowOne,
   type Check,
@@ -165,6 +166,10 @@ const trainingCheck = object({
   foreground: share,
   augment: either(noAugmentation, augmentCheck),
   seed,
+  /** The type of convolutions and matrix products, in prediction too; see `selectEngine`. */
+  precision: oneOf(...trainingPrecisions),
+  /** Refuses kernels whose results may differ from run to run. */
+  deterministic: flag,
   /** Time budget; absent for none. */
   minutes: positive,
   /** Checkpoints that are kept. */
@@ -264,6 +269,8 @@ export function resolveConfig(value: unknown, where = 'config'): ResolvedConfig 
       ema: 0,
       foreground: 0.5,
       seed: 0,
+      precision: 'float32',
+      deterministic: false,
       validateEvery: 1,
       iouThresholds: [0.1],
       ...training,
