@@ -7,3 +7,10 @@
 #else
 #define MDT_CLONES
 #endif
+
+// Marks what a clone calls: it is compiled into each of them.
+#if defined(__GNUC__)
+#define MDT_INTO_CLONES inline __attribute__((always_inline))
+#else
+#define MDT_INTO_CLONES inline
+#endif

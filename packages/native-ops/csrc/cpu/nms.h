@@ -11,8 +11,9 @@
 #include <vector>
 
 #include "../box.h"
-#include "../box_index.h"
 #include "../parallel.h"
+#include "box_index.h"
+#include "box_lanes.h"
 
 namespace mdt {
 
@@ -37,11 +38,13 @@ inline std::vector<int32_t> order_by_score(const std::vector<double>& scores) {
 // `groups` is null when all boxes belong together.
 //
 // Boxes are decided in blocks, best first. Within a block one thread compares the boxes with each other; then all threads
-// let the block's survivors strike out later boxes, found through an index of the boxes not yet struck out.
+// let the block's survivors strike out later boxes, found through an index of the boxes not yet struck out. So boxes that are
+// spread out take about n log n steps, and memory grows with n alone.
 template <int D>
 std::vector<int32_t> nms(const std::vector<double>& rows, const std::vector<double>& scores,
                          const int32_t* groups, const NmsOptions& options, const Execution& execution) {
   constexpr int32_t kBlock = 256;
+  constexpr int64_t kSeeds = 8;                 // handed to a thread at once
   constexpr std::size_t kWorthThreads = 4096;  // a smaller index is searched faster than other threads wake
 
   const std::vector<int32_t> order = order_by_score(scores);
@@ -58,12 +61,9 @@ std::vector<int32_t> nms(const std::vector<double>& rows, const std::vector<doub
     if (groups) group[rank] = groups[order[rank]];
   }
   const std::unique_ptr<std::atomic<bool>[]> struck(new std::atomic<bool>[n] {});
-  const auto strikes = [&](int32_t better, int32_t worse) {
-    return group[better] == group[worse] &&
-           iou(boxes[better], sizes[better], boxes[worse], sizes[worse], plus) > options.iou_threshold;
-  };
 
   std::vector<int32_t> kept;
+  std::vector<BoxLanes<D>> seeds;    // what the current block keeps
   std::optional<BoxIndex<D>> index;  // of the boxes behind the current block
   std::atomic<int64_t> stale{0};     // boxes in the index that are decided by now
   std::optional<ThreadTeam> team;
@@ -71,11 +71,21 @@ std::vector<int32_t> nms(const std::vector<double>& rows, const std::vector<doub
   for (int32_t start = 0; start < n && !execution.stopped(); start += kBlock) {
     const int32_t end = std::min(n, start + kBlock);
     const std::size_t first = kept.size();
+    seeds.clear();
+    int lane = 0;
     for (int32_t rank = start; rank < end; ++rank) {
       if (static_cast<int64_t>(kept.size()) >= options.max_boxes) break;
       if (struck[rank].load(std::memory_order_relaxed)) continue;
-      const bool covered = std::any_of(kept.begin() + first, kept.end(), [&](int32_t k) { return strikes(k, rank); });
-      if (!covered) kept.push_back(rank);
+      if (is_finite(boxes[rank])) {  // the others overlap nothing
+        const bool covered = std::any_of(seeds.begin(), seeds.end(), [&](const BoxLanes<D>& lanes) {
+          return overlapping(lanes, boxes[rank], sizes[rank], group[rank], plus, options.iou_threshold) != 0;
+        });
+        if (covered) continue;
+        if (lane == 0) seeds.emplace_back();
+        seeds.back().put(lane, boxes[rank], sizes[rank], group[rank], rank);
+        lane = (lane + 1) % kLanes;
+      }
+      kept.push_back(rank);
     }
     if (end == n || static_cast<int64_t>(kept.size()) >= options.max_boxes) break;
 
@@ -83,9 +93,9 @@ std::vector<int32_t> nms(const std::vector<double>& rows, const std::vector<doub
     if (!index) {
       std::vector<int32_t> members;
       for (int32_t rank = end; rank < n; ++rank) {
-        if (is_finite(boxes[rank])) members.push_back(rank);  // the others overlap nothing
+        if (is_finite(boxes[rank])) members.push_back(rank);
       }
-      index.emplace(boxes, members, plus);
+      index.emplace(boxes, sizes, group, members, plus, options.iou_threshold);
       if (index->size() >= kWorthThreads) team.emplace(execution);
     } else if ((stale += end - start) * 2 > static_cast<int64_t>(index->size())) {
       index->retain(open);
@@ -93,17 +103,20 @@ std::vector<int32_t> nms(const std::vector<double>& rows, const std::vector<doub
     }
     const auto strike = [&](int64_t i) {
       const int32_t better = kept[first + i];
+      if (!is_finite(boxes[better])) return;
       int64_t count = 0;
-      index->each_near(boxes[better], [&](int32_t worse, const Box<D>&) {
-        if (open(worse) && strikes(better, worse) && !struck[worse].exchange(true, std::memory_order_relaxed)) ++count;
+      index->each_overlapping(boxes[better], sizes[better], group[better], [&](int32_t worse) {
+        if (open(worse) && !struck[worse].exchange(true, std::memory_order_relaxed)) ++count;
       });
       stale.fetch_add(count, std::memory_order_relaxed);
     };
-    const int64_t seeds = static_cast<int64_t>(kept.size() - first);
+    const auto count = static_cast<int64_t>(kept.size() - first);
     if (team && index->size() >= kWorthThreads) {
-      team->for_each(seeds, strike);
+      team->for_ranges(count, kSeeds, [&](int64_t begin, int64_t last) {
+        for (int64_t i = begin; i < last; ++i) strike(i);
+      });
     } else {
-      for (int64_t i = 0; i < seeds; ++i) strike(i);
+      for (int64_t i = 0; i < count; ++i) strike(i);
     }
   }
   for (int32_t& rank : kept) rank = order[rank];

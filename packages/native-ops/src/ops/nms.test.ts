@@ -114,6 +114,20 @@ describe.each([2, 3] as const)('in %dD', (dim) => {
     }
   });
 
+  test('sides from far below to far above the range in which products of sides are exact change nothing', () => {
+    const near = scatter(dim, 700, 30);
+    const powers = [-320, -200, -110, -61, -59, 0, 59, 61, 100, 103, 160, 300];
+    const random = rng('powers');
+    for (const iouThreshold of [0, 1e-31, 1e-5, 0.3]) {
+      for (let repeat = 0; repeat < 25; repeat++) {
+        const scales = Array.from({ length: dim }, () => 10 ** powers[random.integer(0, powers.length - 1)]!);
+        const boxes = Float64Array.from(near.boxes, (x, i) => x * scales[i % dim]!);
+        const task = { ...near, boxes, dim, iouThreshold, extent: 'half-open', maxBoxes: noLimit } as const;
+        expect(batchedNms(boxes, near.scores, near.groups, { dim, iouThreshold })).toEqual(nms(task));
+      }
+    }
+  });
+
   test('survivors are those of the original at every recorded threshold', () => {
     const recorded = JSON.parse(readFileSync(new URL(`../../../../reference/boxes_${dim}d.json`, import.meta.url), 'utf8')) as {
       nms_in: number[][];
@@ -130,6 +144,30 @@ describe.each([2, 3] as const)('in %dD', (dim) => {
     }
     expect(Object.keys(recorded.nms)).toHaveLength(5);
   });
+});
+
+test('of 400 000 boxes around 40 000 places stay those that stay at each place by itself', () => {
+  const [places, each, iouThreshold] = [40_000, 10, 0.4];
+  const random = rng('places');
+  const boxes = new Float32Array(places * each * 6);
+  const scores = Float32Array.from({ length: places * each }, (_, i) => ((i * 7919) % (places * each)) / 1e6);
+  const expected: number[] = [];
+  for (let place = 0; place < places; place++) {
+    const first = place * each;
+    const corner = [Math.floor(place / 1600), Math.floor(place / 40) % 40, place % 40].map((i) => i * 32);
+    for (let i = first; i < first + each; i++) {
+      for (let d = 0; d < 3; d++) {
+        boxes[6 * i + d] = corner[d]! + random.uniform(0, 8);
+        boxes[6 * i + 3 + d] = boxes[6 * i + d]! + random.uniform(8, 24);
+      }
+    }
+    const here = { boxes: boxes.subarray(6 * first, 6 * (first + each)), scores: scores.subarray(first, first + each) };
+    const kept = nms({ ...here, dim: 3, iouThreshold, extent: 'half-open', maxBoxes: noLimit });
+    expected.push(...[...kept].map((i) => first + i));
+  }
+  expected.sort((i, j) => scores[j]! - scores[i]!);
+  expect(expected.length).toBeGreaterThan(100_000);
+  expect(nonMaximumSuppression(boxes, scores, { dim: 3, iouThreshold })).toEqual(Int32Array.from(expected));
 });
 
 test('the promise gives what the call gives, and changing the arrays meanwhile changes nothing', async () => {
