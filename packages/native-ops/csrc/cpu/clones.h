@@ -14,3 +14,10 @@
 #else
 #define MDT_INTO_CLONES inline
 #endif
+
+// Before a loop of no more than 64 rounds, a number that the compiler knows.
+#if defined(__GNUC__) && !defined(__clang__)
+#define MDT_UNROLL _Pragma("GCC unroll 64")
+#else
+#define MDT_UNROLL
+#endif
