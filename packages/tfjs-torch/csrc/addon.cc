@@ -21,9 +21,13 @@ napi_value start(napi_env env, napi_callback_info info) {
   size_t length = 0;
   int32_t threads = 0;
   char device[32];
-  if (napi_get_typedarray_info(env, argv[0], &type, &length, &memory, nullptr, nullptr) != napi_ok || type != napi_float64_array || length < 128) {
+  napi_value buffer;
+  bool detachable = true;
+  if (napi_get_typedarray_info(env, argv[0], &type, &length, &memory, &buffer, nullptr) != napi_ok || type != napi_float64_array || length < 128) {
     return misuse(env, "start: block must be a Float64Array of at least 128");
   }
+  // The address is kept: memory that JavaScript can take away will not do.
+  if (napi_is_arraybuffer(env, buffer, &detachable) != napi_ok || detachable) return misuse(env, "start: block must lie on a SharedArrayBuffer");
   if (napi_get_value_int32(env, argv[1], &threads) != napi_ok || threads < 1 || threads > 1024) {
     return misuse(env, "start: threads must be an integer from 1 to 1024");
   }
@@ -51,14 +55,14 @@ size_t call_length(Environment& data) {
     const double n = at < data.block_length ? block[at++] : -1;
     return n >= 0 && n <= limit && n <= static_cast<double>(data.block_length - at) ? static_cast<int64_t>(n) : int64_t{-1};
   };
-  const int64_t outputs = count(65536);
+  const int64_t outputs = count(static_cast<double>(data.block_length));
   for (int64_t i = 0; i < outputs; i++) {
     if (at >= data.block_length || !is_slot(data, block[at++])) return 0;
     const int64_t rank = count(64);
     if (rank < 0) return 0;
     for (int64_t d = 0; d < rank; d++) if (!(std::fabs(block[at++]) < 1e18)) return 0;
   }
-  const int64_t inputs = outputs < 0 ? -1 : count(65536);
+  const int64_t inputs = outputs < 0 ? -1 : count(static_cast<double>(data.block_length));
   for (int64_t i = 0; i < inputs; i++) {
     const double slot = block[at++];
     if (slot != -1 && !is_slot(data, slot)) return 0;

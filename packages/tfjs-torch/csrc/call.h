@@ -86,6 +86,14 @@ struct Kernel {
 // Every kernel of the addon; an index into this list is the opcode that JavaScript sends.
 const std::vector<Kernel>& kernels();
 
+// Types of elements, as JavaScript numbers them.
+constexpr int32_t kNumTypes = 4;
+inline at::ScalarType element_type(int64_t code) {
+  constexpr at::ScalarType types[kNumTypes] = {at::kFloat, at::kInt, at::kBool, at::kComplexFloat};
+  if (code < 0 || code >= kNumTypes) throw std::invalid_argument("no such type of elements");
+  return types[code];
+}
+
 // Each file in kernels/ adds its own.
 void add_elementwise(std::vector<Kernel>&);
 void add_reduce(std::vector<Kernel>&);
@@ -93,6 +101,9 @@ void add_shape(std::vector<Kernel>&);
 void add_index(std::vector<Kernel>&);
 void add_linear(std::vector<Kernel>&);
 void add_conv(std::vector<Kernel>&);
+void add_grouped_conv(std::vector<Kernel>&);
+void add_complex(std::vector<Kernel>&);
+void add_batch_norm(std::vector<Kernel>&);
 void add_pool(std::vector<Kernel>&);
 void add_resize(std::vector<Kernel>&);
 void add_norm(std::vector<Kernel>&);

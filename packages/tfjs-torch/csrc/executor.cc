@@ -76,6 +76,9 @@ const std::vector<Kernel>& kernels() {
     add_index(all);
     add_linear(all);
     add_conv(all);
+    add_grouped_conv(all);
+    add_complex(all);
+    add_batch_norm(all);
     add_pool(all);
     add_resize(all);
     add_norm(all);

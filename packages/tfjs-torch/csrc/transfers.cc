@@ -2,35 +2,29 @@
 #include <algorithm>
 #include <cstring>
 
+#include "call.h"
 #include "environment.h"
 
 namespace mdt {
 namespace {
 
-// Types of elements, as JavaScript numbers them.
-enum DType : int32_t { kFloat32 = 0, kInt32 = 1, kBool = 2 };
-
-at::ScalarType scalar_type(int32_t dtype) {
-  return dtype == kFloat32 ? at::kFloat : dtype == kInt32 ? at::kInt : at::kBool;
-}
-
-bool fits(napi_typedarray_type type, int32_t dtype) {
-  if (dtype == kFloat32) return type == napi_float32_array;
-  if (dtype == kInt32) return type == napi_int32_array;
-  return type == napi_uint8_array || type == napi_int8_array || type == napi_uint8_clamped_array;
+bool fits(napi_typedarray_type type, at::ScalarType elements) {
+  if (elements == at::kInt) return type == napi_int32_array;
+  if (elements == at::kBool) return type == napi_uint8_array || type == napi_int8_array || type == napi_uint8_clamped_array;
+  return type == napi_float32_array;  // complex numbers are pairs of floats
 }
 
 // A typed array of what a tensor in host memory holds, or null with an exception pending.
 napi_value to_typed_array(napi_env env, const at::Tensor& tensor) {
-  const auto type = tensor.scalar_type() == at::kFloat  ? napi_float32_array
-                    : tensor.scalar_type() == at::kInt ? napi_int32_array
-                                                       : napi_uint8_array;
+  const auto type = tensor.scalar_type() == at::kInt    ? napi_int32_array
+                    : tensor.scalar_type() == at::kBool ? napi_uint8_array
+                                                        : napi_float32_array;
   void* memory = nullptr;
   napi_value buffer, result;
   const size_t bytes = tensor.nbytes();
   if (napi_create_arraybuffer(env, bytes, &memory, &buffer) != napi_ok) return nullptr;
   if (bytes > 0) std::memcpy(memory, tensor.const_data_ptr(), bytes);
-  if (napi_create_typedarray(env, type, tensor.numel(), buffer, 0, &result) != napi_ok) return nullptr;
+  if (napi_create_typedarray(env, type, tensor.numel() * (tensor.is_complex() ? 2 : 1), buffer, 0, &result) != napi_ok) return nullptr;
   return result;
 }
 
@@ -106,15 +100,16 @@ napi_value upload(napi_env env, napi_callback_info info) {
   void* memory = nullptr;
   size_t length = 0;
   if (!slot_argument(env, *data, argv[0], slot)) return misuse(env, "upload: bad slot");
-  if (napi_get_value_int32(env, argv[1], &dtype) != napi_ok || dtype < kFloat32 || dtype > kBool) return misuse(env, "upload: bad dtype");
+  if (napi_get_value_int32(env, argv[1], &dtype) != napi_ok || dtype < 0 || dtype >= kNumTypes) return misuse(env, "upload: bad dtype");
+  const at::ScalarType elements = element_type(dtype);
   if (napi_get_typedarray_info(env, argv[2], &type, &length, &memory, nullptr, nullptr) != napi_ok) {
     return misuse(env, "upload: values must be a typed array");
   }
-  if (!fits(type, dtype)) return misuse(env, "upload: the typed array does not fit the dtype");
+  if (!fits(type, elements)) return misuse(env, "upload: the typed array does not fit the dtype");
   const double rank = data->block[0];
   if (!(rank >= 0 && rank <= 64)) return misuse(env, "upload: bad rank");
   std::vector<int64_t> shape(static_cast<size_t>(rank));
-  double count = 1;
+  double count = elements == at::kComplexFloat ? 2 : 1;
   std::string words;
   for (size_t d = 0; d < shape.size(); d++) {
     const double size = data->block[1 + d];
@@ -128,8 +123,8 @@ napi_value upload(napi_env env, napi_callback_info info) {
   }
   try {
     // The one copy on the way: from the typed array into memory that the device can read.
-    at::Tensor host = data->executor->device().host_buffer(shape, scalar_type(dtype));
-    if (dtype == kBool) {
+    at::Tensor host = data->executor->device().host_buffer(shape, elements);
+    if (elements == at::kBool) {
       const auto* from = static_cast<const uint8_t*>(memory);
       std::transform(from, from + length, host.mutable_data_ptr<bool>(), [](uint8_t v) { return v != 0; });
     } else if (length > 0) {

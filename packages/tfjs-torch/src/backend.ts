@@ -1,4 +1,13 @@
-import { type DataId, DataStorage, type DataType, engine, KernelBackend, type TensorInfo, util } from '@tensorflow/tfjs-core';
+import {
+  type BackendValues,
+  type DataId,
+  DataStorage,
+  type DataType,
+  engine,
+  KernelBackend,
+  type TensorInfo,
+  util,
+} from '@tensorflow/tfjs-core';
 import type { Binding, NativeArray } from './binding.js';
 
 /** What a tensor becomes: shape and type are known before the kernel has run. */
@@ -29,29 +38,37 @@ export interface KernelTime {
 const profileFields = 4; // numbers that the binding gives per kernel
 
 interface TensorRecord {
+  /** Index into the native tensor table; −1 where `strings` holds the values. */
   slot: number;
   dtype: DataType;
   refCount: number;
+  /** The least and the greatest of a few integers that came from JavaScript: indices are checked at the call with it. */
+  range?: readonly [low: number, high: number];
+  /** UTF-8 bytes: strings stay in JavaScript, and kernels on them run on backend cpu. */
+  strings?: Uint8Array[];
 }
 
-const dtypeCodes: Partial<Record<DataType, number>> = { float32: 0, int32: 1, bool: 2 };
+const dtypeCodes: Partial<Record<DataType, number>> = { float32: 0, int32: 1, bool: 2, complex64: 3 };
 
 /** The number by which native code knows a type of elements. */
 export function dtypeCode(dtype: DataType, who: string): number {
   const code = dtypeCodes[dtype];
-  if (code === undefined) throw new TypeError(`${who}: backend 'torch' holds float32, int32 and bool, got ${dtype}`);
+  if (code === undefined) throw new TypeError(`${who}: native tensors are float32, int32, bool or complex64, got ${dtype}`);
   return code;
 }
 
-const blockLength = 65_536;
+const maxKnown = 1024; // integers of which the range is noted
+
+/** Numbers that one call may send: attributes and the slots of inputs and outputs. Untouched pages of it take no memory. */
+const blockLength = 1 << 20;
 
 /**
  * The TensorFlow.js backend `torch`: kernels run in order on one native thread. JavaScript gives out the slots of the native
  * tensor table and knows every shape, so that it runs ahead and waits only to read.
  */
 export class TorchBackend extends KernelBackend {
-  private readonly data: DataStorage<TensorRecord>;
-  private readonly block = new Float64Array(blockLength);
+  private data: DataStorage<TensorRecord>;
+  private readonly block = new Float64Array(new SharedArrayBuffer(8 * blockLength)); // native code keeps its address
   private readonly opcodes = new Map<string, number>();
   private readonly freeSlots: number[] = [];
   private numSlots = 0;
@@ -83,12 +100,17 @@ export class TorchBackend extends KernelBackend {
   }
 
   override move(dataId: DataId, values: ArrayLike<unknown>, shape: number[], dtype: DataType, refCount: number): void {
+    if (dtype === 'string') {
+      this.data.set(dataId, { slot: -1, dtype, refCount, strings: utf8(values, shape) });
+      this.dataIds++;
+      return;
+    }
     const code = dtypeCode(dtype, 'tensor');
     const slot = this.newSlot();
     try {
       if (values == null) {
         this.fill(slot, shape, dtype, 0);
-      } else if (shape.length === 0) {
+      } else if (shape.length === 0 && dtype !== 'complex64') {
         this.fill(slot, shape, dtype, dtype === 'int32' ? Number(values[0]) | 0 : Number(values[0]));
       } else {
         this.block[0] = shape.length;
@@ -99,16 +121,21 @@ export class TorchBackend extends KernelBackend {
       this.release(slot);
       throw error;
     }
-    this.data.set(dataId, { slot, dtype, refCount });
+    const known = dtype === 'int32' && values != null && values.length > 0 && values.length <= maxKnown;
+    const range = known ? { range: [Math.min(...(values as number[])), Math.max(...(values as number[]))] as const } : {};
+    this.data.set(dataId, { slot, dtype, refCount, ...range });
     this.dataIds++;
   }
 
-  override readSync(dataId: DataId): NativeArray {
-    return this.binding.readSync(this.record(dataId, 'dataSync').slot);
+  /** Values; of complex numbers real and imaginary parts in turn, of strings their UTF-8 bytes. */
+  override readSync(dataId: DataId): BackendValues {
+    const { slot, strings } = this.record(dataId, 'dataSync');
+    return strings ?? this.binding.readSync(slot);
   }
 
-  override read(dataId: DataId): Promise<NativeArray> {
-    return this.binding.read(this.record(dataId, 'data').slot);
+  override async read(dataId: DataId): Promise<BackendValues> {
+    const { slot, strings } = this.record(dataId, 'data');
+    return strings ?? this.binding.read(slot);
   }
 
   override disposeData(dataId: DataId, force = false): boolean {
@@ -118,8 +145,16 @@ export class TorchBackend extends KernelBackend {
     if (!force && record.refCount > 0) return false;
     this.data.delete(dataId);
     this.dataIds--;
-    this.release(record.slot);
+    if (record.slot >= 0) this.release(record.slot);
     return true;
+  }
+
+  /** Frees every tensor. The engine itself stays, for the next backend of this environment. */
+  override dispose(): void {
+    const free = new Set(this.freeSlots);
+    for (let slot = 0; slot < this.numSlots; slot++) if (!free.has(slot)) this.release(slot);
+    this.data = new DataStorage(this, engine());
+    this.dataIds = 0;
   }
 
   override refCount(dataId: DataId): number {
@@ -180,9 +215,9 @@ export class TorchBackend extends KernelBackend {
   ): TensorInfo[] {
     const opcode = this.opcodes.get(name);
     if (opcode === undefined) throw new Error(`${name}: the addon has no such kernel`);
-    const inputSlots = inputs.map((input) => (input == null ? -1 : this.record(input.dataId, name).slot));
+    const inputSlots = inputs.map((input) => (input == null ? -1 : this.nativeSlot(input, name)));
+    for (const { dtype } of outputs) dtypeCode(dtype, name);
     const results = outputs.map(({ shape, dtype }) => {
-      dtypeCode(dtype, name);
       const slot = this.newSlot();
       const dataId = {};
       this.data.set(dataId, { slot, dtype, refCount: 1 });
@@ -219,6 +254,11 @@ export class TorchBackend extends KernelBackend {
     return results.map(({ info }) => info);
   }
 
+  /** The least and the greatest of integers that came from JavaScript; undefined of what a kernel made, or of many. */
+  knownRange({ dataId }: TensorInfo): readonly [low: number, high: number] | undefined {
+    return this.record(dataId, 'range').range;
+  }
+
   /** The same data under another tensor. */
   alias(input: TensorInfo, shape: readonly number[] = input.shape): TensorInfo {
     this.record(input.dataId, 'Identity');
@@ -232,7 +272,7 @@ export class TorchBackend extends KernelBackend {
   }
 
   /** A tensor from values that are at hand. */
-  fromValues(values: ArrayLike<number>, shape: readonly number[], dtype: DataType): TensorInfo {
+  fromValues(values: ArrayLike<unknown>, shape: readonly number[], dtype: DataType): TensorInfo {
     return { dataId: this.write(values, shape.slice(), dtype), shape: shape.slice(), dtype };
   }
 
@@ -264,6 +304,12 @@ export class TorchBackend extends KernelBackend {
     return this.data.get(dataId);
   }
 
+  private nativeSlot({ dataId, dtype }: TensorInfo, who: string): number {
+    const { slot } = this.record(dataId, who);
+    dtypeCode(slot < 0 ? 'string' : dtype, who);
+    return slot;
+  }
+
   private fill(slot: number, shape: readonly number[], dtype: DataType, value: number): void {
     const { block } = this;
     let at = 0;
@@ -288,9 +334,18 @@ function isTracked(dataId: DataId): boolean {
   return state.tensorInfo.has(dataId);
 }
 
+function utf8(values: ArrayLike<unknown> | null, shape: readonly number[]): Uint8Array[] {
+  if (values == null) return Array.from({ length: util.sizeFromShape(shape as number[]) }, () => new Uint8Array());
+  // `map` leaves the gaps of a buffer that was filled in part, as other backends do.
+  return Array.prototype.map.call(values, (value) =>
+    typeof value === 'string' ? util.encodeString(value) : value,
+  ) as Uint8Array[];
+}
+
 /** Values as the typed array of their dtype; copied only when they are not that already. */
 function typedArray(values: ArrayLike<unknown>, dtype: DataType): NativeArray {
-  if (dtype === 'float32') return values instanceof Float32Array ? values : Float32Array.from(values as ArrayLike<number>);
+  if (dtype === 'float32' || dtype === 'complex64')
+    return values instanceof Float32Array ? values : Float32Array.from(values as ArrayLike<number>);
   if (dtype === 'int32') return values instanceof Int32Array ? values : Int32Array.from(values as ArrayLike<number>);
   if (values instanceof Uint8Array) return values;
   return Uint8Array.from(values as ArrayLike<number>, (v) => (v ? 1 : 0));

@@ -1,16 +1,21 @@
-import { findBackend, registerBackend, setBackend } from '@tensorflow/tfjs-core';
+import { findBackendFactory, registerBackend, setBackend } from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { type KernelTime, TorchBackend } from './backend.js';
 import { EngineUnavailableError, loadBinding } from './binding.js';
 import { installEarlyFreeGradients } from './gradients.js';
 import { backendName, register } from './kernel.js';
+import { blocks } from './kernels/blocks.js';
+import { complex } from './kernels/complex.js';
 import { conv } from './kernels/conv.js';
 import { detection } from './kernels/detection.js';
 import { elementwise } from './kernels/elementwise.js';
 import { fallbackKernels } from './kernels/fallback.js';
+import { fused } from './kernels/fused.js';
 import { linear } from './kernels/linear.js';
 import { lookup } from './kernels/lookup.js';
 import { mdtKernels } from './kernels/mdt.js';
+import { norm } from './kernels/norm.js';
+import { pool } from './kernels/pool.js';
 import { reduce } from './kernels/reduce.js';
 import { shape } from './kernels/shape.js';
 import { checkedOptions, type TorchOptions } from './options.js';
@@ -19,6 +24,8 @@ export type { KernelTime, Precision } from './backend.js';
 export { EngineUnavailableError } from './binding.js';
 export { LossScaler, type LossScalerOptions } from './loss-scaler.js';
 export type { TorchOptions } from './options.js';
+
+const nativeKernels = [elementwise, complex, reduce, shape, blocks, lookup, linear, conv, pool, fused, norm, detection, mdtKernels];
 
 let backend: TorchBackend | undefined;
 
@@ -36,7 +43,8 @@ export async function useTorch(options: TorchOptions = {}): Promise<void> {
   if (backend && device !== backend.device) {
     throw new RangeError(`useTorch: device is '${device}', but the tensors of this thread live on '${backend.device}'`);
   }
-  backend ??= start(threads, device, deterministic);
+  const made = (backend ??= start(threads, device, deterministic));
+  if (!findBackendFactory(backendName)) registerBackend(backendName, () => made, 3);
   backend.native.setThreads(threads);
   backend.native.configure(deterministic, tf32, memoryBytes, poolBytes);
   backend.precision = precision;
@@ -53,10 +61,8 @@ function start(threads: number, device: string, deterministic: boolean): TorchBa
   } catch (cause) {
     throw new EngineUnavailableError(`useTorch: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }
-  register([...elementwise, ...reduce, ...shape, ...lookup, ...linear, ...conv, ...detection, ...mdtKernels]);
-  const cpu = findBackend('cpu');
-  if (cpu) register(fallbackKernels(cpu));
-  registerBackend(backendName, () => made, 3);
+  for (const kernels of nativeKernels) register(kernels);
+  register(fallbackKernels());
   installEarlyFreeGradients();
   return made;
 }

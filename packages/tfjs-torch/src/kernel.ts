@@ -1,5 +1,6 @@
 import { type KernelConfig, type NamedAttrMap, registerKernel, type TensorInfo } from '@tensorflow/tfjs-core';
 import type { TorchBackend } from './backend.js';
+import { type KernelInputs, runOnCpu } from './cpu.js';
 
 export const backendName = 'torch';
 
@@ -13,16 +14,33 @@ export interface KernelCall<I extends string, A> {
 /** A kernel of backend `torch`; `register` hands it to TensorFlow.js. */
 export type TorchKernel = KernelConfig;
 
-/** The one typed wrapper around TensorFlow.js's KernelConfig. */
+export interface KernelOptions {
+  /** Whether native code takes complex numbers, too. Default: backend cpu runs the kernel on them. */
+  complex?: boolean;
+}
+
+/** The one typed wrapper around TensorFlow.js's KernelConfig. Backend cpu runs the kernel where an input holds strings. */
 export function kernel<I extends string = string, A = NamedAttrMap>(
   name: string,
   run: (call: KernelCall<I, A>) => TensorInfo | TensorInfo[],
+  { complex = false }: KernelOptions = {},
 ): TorchKernel {
   return {
     kernelName: name,
     backendName,
-    kernelFunc: ({ inputs, attrs, backend }) =>
-      run({ backend: backend as TorchBackend, inputs: inputs as unknown as Record<I, TensorInfo>, attrs: attrs as unknown as A }),
+    kernelFunc: ({ inputs, attrs, backend }) => {
+      const torch = backend as TorchBackend;
+      for (const key in inputs) {
+        const dtype = inputs[key]?.dtype;
+        if (dtype === 'string' || (dtype === 'complex64' && !complex))
+          return runOnCpu(name, { inputs: inputs as KernelInputs, attrs, backend: torch });
+      }
+      return run({
+        backend: torch,
+        inputs: inputs as unknown as Record<I, TensorInfo>,
+        attrs: attrs as unknown as A,
+      });
+    },
   };
 }
 

@@ -41,7 +41,8 @@ at::Tensor guarded(const at::Tensor& a, const at::Tensor& b, F divide) {
   return at::where(zero, at::zeros({}, a.options()), divide(a, at::where(zero, at::ones({}, b.options()), b)));
 }
 
-bool floating(const at::Tensor& a, const at::Tensor& b) { return a.is_floating_point() || b.is_floating_point(); }
+bool fractional(const at::Tensor& x) { return x.is_floating_point() || x.is_complex(); }
+bool floating(const at::Tensor& a, const at::Tensor& b) { return fractional(a) || fractional(b); }
 
 at::Tensor add(const at::Tensor& a, const at::Tensor& b) { return at::add(a, b); }
 at::Tensor subtract(const at::Tensor& a, const at::Tensor& b) { return at::sub(a, b); }
@@ -78,19 +79,17 @@ at::Tensor selu(const at::Tensor& x) { return at::selu(x); }
 at::Tensor softplus(const at::Tensor& x) { return at::softplus(x); }
 at::Tensor identity(const at::Tensor& x) { return x; }
 
-at::ScalarType scalar_type(int64_t dtype) { return dtype == 0 ? at::kFloat : dtype == 1 ? at::kInt : at::kBool; }
-
-// Truncates towards zero like a C cast; NaN and infinities become 0.
+// Truncates towards zero like a C cast; NaN and infinities become 0. Of a complex number the real part is cast.
 void cast(Call& c) {
-  const auto type = scalar_type(c.integer());
-  const at::Tensor& x = c.in(0);
+  const auto type = element_type(c.integer());
+  const at::Tensor x = c.in(0).is_complex() && type != at::kComplexFloat ? at::real(c.in(0)).contiguous() : c.in(0);
   if (type == at::kBool && x.is_floating_point()) return c.out(at::ne(x, 0));
   if (type == at::kInt && x.is_floating_point()) return c.out(to_int(x));
   c.out(x.to(type));
 }
 
 void fill(Call& c) {
-  const auto type = scalar_type(c.integer());
+  const auto type = element_type(c.integer());
   const double value = c.number();
   c.out(at::full(c.integers(), value, c.options(type)));
 }
@@ -119,7 +118,7 @@ void add_elementwise(std::vector<Kernel>& k) {
       {"Greater", binary<at::gt>}, {"GreaterEqual", binary<at::ge>}, {"Less", binary<at::lt>}, {"LessEqual", binary<at::le>},
       {"LogicalAnd", binary<at::logical_and>}, {"LogicalOr", binary<at::logical_or>}, {"Maximum", arithmetic<at::maximum>},
       {"Minimum", arithmetic<at::minimum>}, {"Mod", arithmetic<remainder>}, {"Multiply", arithmetic<at::mul>},
-      {"NotEqual", binary<at::ne>}, {"Pow", arithmetic<at::pow>}, {"Prelu", [](Call& c) {
+      {"NotEqual", binary<at::ne>}, {"BitwiseAnd", binary<at::bitwise_and>}, {"Pow", arithmetic<at::pow>}, {"Prelu", [](Call& c) {
          const at::Tensor& x = c.in(0);
          c.out(at::where(x >= 0, x, x * c.in(1)));
        }},

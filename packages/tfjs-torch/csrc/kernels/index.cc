@@ -22,6 +22,7 @@ void gather(Call& c) {
   const int64_t axis = c.integer(), batch_dims = c.integer();
   const auto shape = c.integers();
   const at::Tensor &x = c.stored(0), &indices = c.in(1);
+  if (axis < 0 || batch_dims < 0 || batch_dims > std::min(axis, indices.dim())) throw std::invalid_argument("axis and batch dimensions do not go together");
   const at::Tensor flat = checked(indices, x.size(axis));
   if (batch_dims == 0) return c.out(at::index_select(x, axis, flat).reshape(shape));
   const auto sizes = x.sizes();
@@ -47,17 +48,25 @@ void gather_nd(Call& c) {
   c.out(at::index_select(x.reshape({leading, -1}), 0, flat).reshape(shape));
 }
 
+// indices [n…, depth], or a list of them for a depth of one; updates [n…, rest…]. Adds to zeros, or replaces in a tensor.
+template <bool kReplace>
 void scatter_nd(Call& c) {
   const auto shape = c.integers();
+  const int64_t depth = c.integer();
   const at::Tensor &indices = c.in(0), &updates = c.in(1);
-  const int64_t depth = indices.size(-1);
   const at::Tensor rows = indices.reshape({-1, depth});
   at::Tensor flat = at::zeros({rows.size(0)}, rows.options().dtype(at::kLong));
   int64_t leading = 1, inner = 1;
+  if (depth < 0 || depth > static_cast<int64_t>(shape.size())) throw std::invalid_argument("indices are deeper than the shape");
   for (int64_t d = 0; d < static_cast<int64_t>(shape.size()); d++) (d < depth ? leading : inner) *= shape[d];
   for (int64_t d = 0; d < depth; d++) flat = flat * shape[d] + checked(rows.select(1, d), shape[d]);
-  at::Tensor y = at::zeros({leading, inner}, updates.options());
-  y.index_add_(0, flat, updates.reshape({rows.size(0), inner}));
+  const at::Tensor values = updates.reshape({rows.size(0), inner});
+  at::Tensor y = kReplace ? c.in(2).clone(at::MemoryFormat::Contiguous).reshape({leading, inner}) : at::zeros({leading, inner}, updates.options());
+  if (kReplace) {
+    y.index_copy_(0, flat, values.to(y.scalar_type()));
+  } else {
+    y.index_add_(0, flat, values);
+  }
   c.out(y.reshape(shape));
 }
 
@@ -88,10 +97,9 @@ void segment_sum(Call& c) {
 }
 
 void one_hot(Call& c) {
-  const auto type = c.integer();
+  const auto options = c.options(element_type(c.integer()));
   const int64_t depth = c.integer();
   const double on = c.number(), off = c.number();
-  const auto options = c.options(type == 0 ? at::kFloat : type == 1 ? at::kInt : at::kBool);
   const at::Tensor match = c.in(0).unsqueeze(-1).eq(at::arange(depth, c.options(c.in(0).scalar_type())));
   c.out(at::where(match, at::full({}, on, options), at::full({}, off, options)));
 }
@@ -107,7 +115,7 @@ void top_k(Call& c) {
 
 void add_index(std::vector<Kernel>& k) {
   k.insert(k.end(), {
-      {"GatherV2", gather}, {"GatherNd", gather_nd}, {"ScatterNd", scatter_nd}, {"UnsortedSegmentSum", segment_sum},
+      {"GatherV2", gather}, {"GatherNd", gather_nd}, {"ScatterNd", scatter_nd<false>}, {"TensorScatterUpdate", scatter_nd<true>}, {"UnsortedSegmentSum", segment_sum},
       {"OneHot", one_hot}, {"TopK", top_k},
   });
 }

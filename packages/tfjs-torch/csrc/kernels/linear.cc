@@ -18,8 +18,19 @@ void batch_mat_mul(Call& c) {
   c.out(floats && is_low(results) ? y.to(results) : y);
 }
 
+// The equation comes as a list of character codes.
+void einsum(Call& c) {
+  std::string equation;
+  for (const int64_t code : c.integers()) equation += static_cast<char>(code);
+  at::ScalarType type = c.in(0).scalar_type();
+  for (size_t i = 1; i < c.num_inputs(); i++) type = c10::promoteTypes(type, c.in(i).scalar_type());
+  std::vector<at::Tensor> inputs;
+  for (size_t i = 0; i < c.num_inputs(); i++) inputs.push_back(c.in(i).to(type));
+  c.out(contiguous(at::einsum(equation, inputs)));
+}
+
 }  // namespace
 
-void add_linear(std::vector<Kernel>& k) { k.push_back({"BatchMatMul", batch_mat_mul}); }
+void add_linear(std::vector<Kernel>& k) { k.insert(k.end(), {{"BatchMatMul", batch_mat_mul}, {"Einsum", einsum}}); }
 
 }  // namespace mdt

@@ -1,10 +1,12 @@
 // Reductions over axes, softmax, running sums.
+#include <limits>
+
 #include "../call.h"
 
 namespace mdt {
 namespace {
 
-at::ScalarType sum_type(const at::Tensor& x) { return x.is_floating_point() ? at::kFloat : at::kInt; }
+at::ScalarType sum_type(const at::Tensor& x) { return x.is_complex() ? at::kComplexFloat : x.is_floating_point() ? at::kFloat : at::kInt; }
 
 void sum(Call& c) {
   const auto axes = c.integers();
@@ -37,17 +39,22 @@ void extreme(Call& c) {
   c.out(kMax ? at::amax(c.in(0), axes, keep) : at::amin(c.in(0), axes, keep));
 }
 
-// ATen looks for no extreme among booleans.
-at::Tensor ordered(const at::Tensor& x) { return x.scalar_type() == at::kBool ? x.to(at::kInt) : x; }
+// What stands in for a value that no comparison finds: ATen takes NaN for the extreme, and no booleans.
+at::Tensor ordered(const at::Tensor& x, double nan) {
+  if (x.scalar_type() == at::kBool) return x.to(at::kInt);
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  return x.is_floating_point() ? at::nan_to_num(x, nan, infinity, -infinity) : x;
+}
 
-// Sums up to and with each element, or up to it.
-void running_sum(Call& c) {
+// Sums or products up to and with each element, or up to it.
+template <bool kProduct>
+void running(Call& c) {
   const int64_t axis = c.integer();
   const bool exclusive = c.flag(), reverse = c.flag();
   const at::Tensor x = reverse ? at::flip(c.in(0), {axis}) : c.in(0);
-  at::Tensor y = at::cumsum(x, axis, sum_type(x));
+  at::Tensor y = kProduct ? at::cumprod(x, axis, sum_type(x)) : at::cumsum(x, axis, sum_type(x));
   const int64_t n = y.size(axis);
-  if (exclusive && n > 0) y = at::cat({at::zeros_like(y.narrow(axis, 0, 1)), y.narrow(axis, 0, n - 1)}, axis);
+  if (exclusive && n > 0) y = at::cat({at::full_like(y.narrow(axis, 0, 1), kProduct ? 1 : 0), y.narrow(axis, 0, n - 1)}, axis);
   c.out(reverse ? at::flip(y, {axis}) : y);
 }
 
@@ -72,9 +79,9 @@ void add_reduce(std::vector<Kernel>& k) {
          const auto axes = c.integers();
          c.out(each_axis(c.in(0), axes, c.flag(), [](const at::Tensor& x, int64_t a, bool keep) { return at::any(x, a, keep); }));
        }},
-      {"ArgMax", [](Call& c) { c.out(at::argmax(ordered(c.in(0)), c.integer()).to(at::kInt)); }},
-      {"ArgMin", [](Call& c) { c.out(at::argmin(ordered(c.in(0)), c.integer()).to(at::kInt)); }},
-      {"Cumsum", running_sum}, {"Softmax", softmax}, {"LogSoftmax", log_softmax},
+      {"ArgMax", [](Call& c) { c.out(at::argmax(ordered(c.in(0), -std::numeric_limits<double>::infinity()), c.integer()).to(at::kInt)); }},
+      {"ArgMin", [](Call& c) { c.out(at::argmin(ordered(c.in(0), std::numeric_limits<double>::infinity()), c.integer()).to(at::kInt)); }},
+      {"Cumsum", running<false>}, {"Cumprod", running<true>}, {"Softmax", softmax}, {"LogSoftmax", log_softmax},
   });
 }
 

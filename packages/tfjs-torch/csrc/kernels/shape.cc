@@ -61,6 +61,14 @@ void add_shape(std::vector<Kernel>& k) {
          c.out(y.clone(at::MemoryFormat::Contiguous));
        }},
       {"Pack", [](Call& c) { c.out(at::stack(alike(c), c.integer())); }},
+      // Slices of x along an axis, in the order of a list.
+      {"Take", [](Call& c) {
+         const int64_t axis = c.integer();
+         const auto indices = c.integers();
+         const int64_t size = c.in(0).size(axis);
+         for (const int64_t i : indices) if (i < 0 || i >= size) throw std::out_of_range("index " + std::to_string(i) + " is outside 0 to " + std::to_string(size - 1));
+         c.out(at::index_select(c.in(0), axis, at::tensor(indices, at::kLong).to(c.in(0).device())));
+       }},
       {"Unpack", [](Call& c) {
          const int64_t axis = c.integer();
          for (size_t i = 0; i < c.num_outputs(); i++) c.out(c.stored(0).select(axis, i).clone(at::MemoryFormat::Contiguous), i);

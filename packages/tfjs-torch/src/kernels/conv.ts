@@ -1,76 +1,83 @@
-import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
+import type { TensorInfo } from '@tensorflow/tfjs-core';
 import type { TorchBackend } from '../backend.js';
+import { composed, type Temporary } from '../composed.js';
 import { kernel, type TorchKernel } from '../kernel.js';
+import {
+  channelsLastAttrs,
+  convGeometry,
+  type Geometry,
+  isChannelsFirst,
+  toChannelsFirst,
+  toChannelsLast,
+  transposed,
+  type WindowAttrs,
+} from './geometry.js';
 
-type Pad = 'same' | 'valid' | number | backend_util.ExplicitPadding;
-
-interface ConvAttrs {
-  strides: number | number[];
-  pad: Pad;
-  dilations?: number | number[];
-  dataFormat?: string;
-  dimRoundingMode?: 'floor' | 'round' | 'ceil';
+/** Whether a filter [k…, in, multiplier] is for each channel alone. */
+interface Kind {
+  depthwise?: boolean;
 }
 
-/** A convolution with its padding made explicit, per spatial axis. */
-interface Geometry {
-  before: number[];
-  after: number[];
-  strides: number[];
-  inShape: number[];
-  filterShape: number[];
-  outShape: number[];
+const float = (shape: readonly number[]) => ({ shape, dtype: 'float32' as const });
+const linear = 0; // activation code of csrc/kernels/conv.cc
+
+/** Padding that native code adds by itself: alike on both sides. What is left is padded, or cut, beforehand. */
+function border({ before, after }: Geometry): { pads: number[]; rest: [before: number[], after: number[]] | null } {
+  const same = before.every((b, d) => b === after[d] && b >= 0);
+  return same
+    ? { pads: before, rest: null }
+    : {
+        pads: before.map(() => 0),
+        rest: [
+          [0, ...before, 0],
+          [0, ...after, 0],
+        ],
+      };
 }
 
-function geometry(name: string, inShape: number[], filterShape: number[], attrs: ConvAttrs): Geometry {
-  const dims = inShape.length - 2;
-  const dilations = attrs.dilations ?? 1;
-  if ([dilations].flat().some((d) => d !== 1))
-    throw new Error(`${name}: dilation ${[dilations].flat().join(',')} is not supported`);
-  if (attrs.dataFormat && !['NHWC', 'NDHWC'].includes(attrs.dataFormat))
-    throw new Error(`${name}: data format ${attrs.dataFormat} is not supported`);
-  const info =
-    dims === 2
-      ? backend_util.computeConv2DInfo(
-          inShape as [number, number, number, number],
-          filterShape as [number, number, number, number],
-          attrs.strides as number | [number, number],
-          1,
-          attrs.pad,
-          attrs.dimRoundingMode,
-        )
-      : backend_util.computeConv3DInfo(
-          inShape as [number, number, number, number, number],
-          filterShape as [number, number, number, number, number],
-          attrs.strides as number | [number, number, number],
-          1,
-          attrs.pad as 'same' | 'valid',
-        );
-  const { top, bottom, left, right } = info.padInfo;
-  const spatial = 'strideDepth' in info;
-  const before = spatial ? [info.padInfo.front, top, left] : [top, left];
-  const after = spatial ? [info.padInfo.back, bottom, right] : [bottom, right];
-  const strides = spatial ? [info.strideDepth, info.strideHeight, info.strideWidth] : [info.strideHeight, info.strideWidth];
-  const { outShape } = info;
-  if (!outShape.slice(1).every((n) => Number.isInteger(n) && n >= 1) || filterShape.at(-2) !== inShape.at(-1)) {
-    throw new Error(
-      `${name}: filter [${filterShape.join(',')}] does not fit x [${inShape.join(',')}], strides ${strides.join('x')}`,
-    );
-  }
-  return {
-    before,
-    // TensorFlow.js sizes every axis by the first one's window and stride where the padding is a number, and may round
-    // up: the border behind is cut or filled until the size comes out.
-    after: after.map((a, d) => {
-      const available = inShape[d + 1]! + before[d]! - filterShape[d]!;
-      const wanted = outShape[d + 1]! - 1;
-      return Math.floor((available + a) / strides[d]!) === wanted ? a : wanted * strides[d]! - available;
-    }),
-    strides,
-    inShape,
-    filterShape,
-    outShape,
-  };
+function padded(backend: TorchBackend, x: TensorInfo, [before, after]: [number[], number[]]): TensorInfo {
+  const shape = x.shape.map((n, d) => before[d]! + n + after[d]!);
+  return backend.run('PadV2', [x], { shape, dtype: x.dtype }, [0, before, after]);
+}
+
+/** A filter as native code has it: a depthwise one [k…, in, multiplier] is [k…, 1, in · multiplier] in groups. */
+function nativeFilter(backend: TorchBackend, filter: TensorInfo, { depthwise }: Kind, temporary: Temporary): TensorInfo {
+  if (!depthwise) return filter;
+  const shape = groupedShape(filter.shape);
+  return temporary(backend.run('Reshape', [filter], { shape, dtype: filter.dtype }, [shape]));
+}
+
+const groupedShape = (filter: readonly number[]) => [...filter.slice(0, -2), 1, filter.at(-2)! * filter.at(-1)!];
+
+const isPlain = (g: Geometry, { depthwise }: Kind) => !depthwise && g.dilations.every((d) => d === 1);
+
+/** Dilations and groups, which only ATen's kernels take. */
+const extras = (g: Geometry, { depthwise }: Kind) => [g.dilations, depthwise ? g.inShape.at(-1)! : 1];
+
+/** Convolves images in the layout that the attributes name. */
+export function convolve(
+  backend: TorchBackend,
+  name: string,
+  { x, filter }: { x: TensorInfo; filter: TensorInfo },
+  attrs: WindowAttrs,
+  kind: Kind = {},
+): TensorInfo {
+  return composed(backend, (temporary) => {
+    const first = isChannelsFirst(attrs);
+    const image = first ? temporary(transposed(backend, x, toChannelsLast)) : x;
+    const g = convGeometry(name, image.shape, filter.shape, channelsLastAttrs(attrs), kind.depthwise);
+    const { pads, rest } = border(g);
+    const input = rest ? temporary(padded(backend, image, rest)) : image;
+    const weights = nativeFilter(backend, filter, kind, temporary);
+    const y = isPlain(g, kind)
+      ? backend.run('ConvAct', [input, weights], float(g.outShape), [g.strides, pads, linear, backend.precisionCode])
+      : backend.run('GroupedConv', [input, weights], float(g.outShape), [g.strides, pads, ...extras(g, kind)]);
+    return first ? transposed(backend, temporary(y), toChannelsFirst) : y;
+  });
+}
+
+function forward(name: string, kind: Kind = {}): TorchKernel {
+  return kernel<'x' | 'filter', WindowAttrs>(name, ({ backend, inputs, attrs }) => convolve(backend, name, inputs, attrs, kind));
 }
 
 function checkGradient(name: string, dy: TensorInfo, { outShape }: Geometry): void {
@@ -79,83 +86,62 @@ function checkGradient(name: string, dy: TensorInfo, { outShape }: Geometry): vo
   }
 }
 
-/** Convolves with equal padding on both sides; what is left over is padded (or cut, where negative) beforehand. */
-function prepared(backend: TorchBackend, x: TensorInfo, g: Geometry): { input: TensorInfo; pads: number[]; own: boolean } {
-  const same = g.before.every((b, d) => b === g.after[d] && b >= 0);
-  if (same) return { input: x, pads: g.before, own: false };
-  const before = [0, ...g.before, 0];
-  const after = [0, ...g.after, 0];
-  const shape = x.shape.map((n, d) => before[d]! + n + after[d]!);
-  const input = backend.run('PadV2', [x], { shape, dtype: x.dtype }, [0, before, after]);
-  return { input, pads: g.before.map(() => 0), own: true };
+function inputGrad(name: string, kind: Kind = {}): TorchKernel {
+  type Attrs = WindowAttrs & { inputShape: number[] };
+  return kernel<'dy' | 'filter', Attrs>(name, ({ backend, inputs: { dy, filter }, attrs }) =>
+    composed(backend, (temporary) => {
+      const first = isChannelsFirst(attrs);
+      const gradient = first ? temporary(transposed(backend, dy, toChannelsLast)) : dy;
+      const inShape = first ? toChannelsLast(attrs.inputShape) : attrs.inputShape;
+      const g = convGeometry(name, inShape, filter.shape, channelsLastAttrs(attrs), kind.depthwise);
+      checkGradient(name, gradient, g);
+      const { pads, rest } = border(g);
+      const shape = rest ? inShape.map((n, d) => rest[0][d]! + n + rest[1][d]!) : inShape;
+      const weights = nativeFilter(backend, filter, kind, temporary);
+      const full = isPlain(g, kind)
+        ? backend.run('ConvActInputGrad', [gradient, undefined, weights], float(shape), [g.strides, pads, linear, backend.precisionCode, shape])
+        : backend.run('GroupedConvInputGrad', [gradient, weights], float(shape), [g.strides, pads, ...extras(g, kind), shape]);
+      const dx = rest ? padded(backend, temporary(full), [rest[0].map((b) => -b), rest[1].map((a) => -a)]) : full;
+      return first ? transposed(backend, temporary(dx), toChannelsFirst) : dx;
+    }),
+  );
 }
 
-const linear = 0; // activation code of csrc/kernels/conv.cc
-
-function forward(name: string): TorchKernel {
-  return kernel<'x' | 'filter', ConvAttrs>(name, ({ backend, inputs: { x, filter }, attrs }) => {
-    const g = geometry(name, x.shape, filter.shape, attrs);
-    const { input, pads, own } = prepared(backend, x, g);
-    const y = backend.run('ConvAct', [input, filter], { shape: g.outShape, dtype: 'float32' }, [
-      g.strides,
-      pads,
-      linear,
-      backend.precisionCode,
-    ]);
-    if (own) backend.drop(input);
-    return y;
-  });
-}
-
-function inputGrad(name: string): TorchKernel {
-  return kernel<'dy' | 'filter', ConvAttrs & { inputShape: number[] }>(name, ({ backend, inputs: { dy, filter }, attrs }) => {
-    const g = geometry(name, attrs.inputShape, filter.shape, attrs);
-    checkGradient(name, dy, g);
-    const same = g.before.every((b, d) => b === g.after[d] && b >= 0);
-    const padded = attrs.inputShape.map((n, d) => n + (same ? 0 : [0, ...g.before, 0][d]! + [0, ...g.after, 0][d]!));
-    const pads = same ? g.before : g.before.map(() => 0);
-    const dx = backend.run('ConvActInputGrad', [dy, undefined, filter], { shape: padded, dtype: 'float32' }, [
-      g.strides,
-      pads,
-      linear,
-      backend.precisionCode,
-      padded,
-    ]);
-    if (same) return dx;
-    const undone = { shape: attrs.inputShape, dtype: 'float32' as const };
-    const cut = backend.run('PadV2', [dx], undone, [0, [0, ...g.before.map((b) => -b), 0], [0, ...g.after.map((a) => -a), 0]]);
-    backend.drop(dx);
-    return cut;
-  });
-}
-
-function filterGrad(name: string): TorchKernel {
-  return kernel<'x' | 'dy', ConvAttrs & { filterShape: number[] }>(name, ({ backend, inputs: { x, dy }, attrs }) => {
-    const g = geometry(name, x.shape, attrs.filterShape, attrs);
-    checkGradient(name, dy, g);
-    const { input, pads, own } = prepared(backend, x, g);
-    const outputs = [
-      { shape: attrs.filterShape, dtype: 'float32' as const },
-      { shape: [attrs.filterShape.at(-1)!], dtype: 'float32' as const },
-    ];
-    const [dFilter, dBias] = backend.runMany('ConvActFilterGrad', [dy, undefined, input], outputs, [
-      g.strides,
-      pads,
-      linear,
-      backend.precisionCode,
-      attrs.filterShape,
-    ]);
-    backend.drop(dBias!);
-    if (own) backend.drop(input);
-    return dFilter!;
-  });
+function filterGrad(name: string, kind: Kind = {}): TorchKernel {
+  type Attrs = WindowAttrs & { filterShape: number[] };
+  return kernel<'x' | 'dy', Attrs>(name, ({ backend, inputs: { x, dy }, attrs }) =>
+    composed(backend, (temporary) => {
+      const { filterShape } = attrs;
+      const first = isChannelsFirst(attrs);
+      const image = first ? temporary(transposed(backend, x, toChannelsLast)) : x;
+      const gradient = first ? temporary(transposed(backend, dy, toChannelsLast)) : dy;
+      const g = convGeometry(name, image.shape, filterShape, channelsLastAttrs(attrs), kind.depthwise);
+      checkGradient(name, gradient, g);
+      const { pads, rest } = border(g);
+      const input = rest ? temporary(padded(backend, image, rest)) : image;
+      if (isPlain(g, kind)) {
+        const outputs = [float(filterShape), float([filterShape.at(-1)!])];
+        const attributes = [g.strides, pads, linear, backend.precisionCode, filterShape];
+        const [dFilter, dBias] = backend.runMany('ConvActFilterGrad', [gradient, undefined, input], outputs, attributes);
+        temporary(dBias!);
+        return dFilter!;
+      }
+      const shape = kind.depthwise ? groupedShape(filterShape) : filterShape;
+      const attributes = [g.strides, pads, ...extras(g, kind), shape];
+      const dFilter = backend.run('GroupedConvFilterGrad', [gradient, input], float(shape), attributes);
+      return kind.depthwise ? backend.run('Reshape', [temporary(dFilter)], float(filterShape), [filterShape]) : dFilter;
+    }),
+  );
 }
 
 export const conv: TorchKernel[] = [
   forward('Conv2D'),
   forward('Conv3D'),
+  forward('DepthwiseConv2dNative', { depthwise: true }),
   inputGrad('Conv2DBackpropInput'),
   inputGrad('Conv3DBackpropInputV2'),
+  inputGrad('DepthwiseConv2dNativeBackpropInput', { depthwise: true }),
   filterGrad('Conv2DBackpropFilter'),
   filterGrad('Conv3DBackpropFilterV2'),
+  filterGrad('DepthwiseConv2dNativeBackpropFilter', { depthwise: true }),
 ];

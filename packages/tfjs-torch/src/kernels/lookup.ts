@@ -7,6 +7,10 @@ export const lookup: TorchKernel[] = [
     const [axis] = normalAxes(attrs.axis, x.shape.length);
     const batchDims = attrs.batchDims < 0 ? attrs.batchDims + indices.shape.length : (attrs.batchDims ?? 0);
     const { outputShape } = backend_util.segment_util.collectGatherOpShapeInfo(x as never, indices as never, axis!, batchDims);
+    const [low, high] = backend.knownRange(indices) ?? [0, 0];
+    const size = x.shape[axis!]!;
+    if (low < 0 || high >= Math.max(size, 1))
+      throw new RangeError(`GatherV2: the index value ${low < 0 ? low : high} is not in [0, ${size - 1}]`);
     return backend.run('GatherV2', [x, indices], { shape: outputShape, dtype: x.dtype }, [axis!, batchDims, outputShape]);
   }),
   kernel<'params' | 'indices'>('GatherNd', ({ backend, inputs: { params, indices } }) => {
@@ -14,8 +18,20 @@ export const lookup: TorchKernel[] = [
     if (util.sizeFromShape(shape) === 0) return backend.fromValues([], shape, params.dtype);
     return backend.run('GatherNd', [params, indices], { shape, dtype: params.dtype }, [shape]);
   }),
-  kernel<'indices' | 'updates', { shape: number[] }>('ScatterNd', ({ backend, inputs: { indices, updates }, attrs: { shape } }) =>
-    backend.run('ScatterNd', [indices, updates], { shape, dtype: updates.dtype }, [shape]),
+  kernel<'indices' | 'updates', { shape: number[] }>(
+    'ScatterNd',
+    ({ backend, inputs: { indices, updates }, attrs: { shape } }) =>
+      backend.run('ScatterNd', [indices, updates], { shape, dtype: updates.dtype }, [
+        shape,
+        backend_util.calculateShapes(updates as never, indices as never, shape).sliceRank,
+      ]),
+    { complex: true },
+  ),
+  kernel<'tensor' | 'indices' | 'updates'>('TensorScatterUpdate', ({ backend, inputs: { tensor, indices, updates } }) =>
+    backend.run('TensorScatterUpdate', [indices, updates, tensor], { shape: tensor.shape, dtype: tensor.dtype }, [
+      tensor.shape,
+      backend_util.calculateShapes(updates as never, indices as never, tensor.shape).sliceRank,
+    ]),
   ),
   kernel<'x' | 'segmentIds', { numSegments: number }>('UnsortedSegmentSum', ({ backend, inputs: { x, segmentIds }, attrs }) => {
     const shape = [attrs.numSegments, ...x.shape.slice(segmentIds.shape.length)];

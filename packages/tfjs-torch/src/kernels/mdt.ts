@@ -125,11 +125,11 @@ export const mdtKernels: TorchKernel[] = [
   }),
   kernel<'x', mdt.PoolAttrs>(mdt.MaxPoolNd, ({ backend, inputs: { x }, attrs: { window, strides, pads } }) => {
     const shape = poolShape(mdt.MaxPoolNd, x.shape, { window, strides, pads });
-    return backend.run('MaxPool', [x], float(shape), [window, strides, pads]);
+    return backend.run('MaxPool', [x], float(shape), [window, strides, pads, pads, false]);
   }),
   kernel<'dy' | 'x', mdt.PoolAttrs>(mdt.MaxPoolNdGrad, ({ backend, inputs: { dy, x }, attrs: { window, strides, pads } }) => {
     checkShape(mdt.MaxPoolNdGrad, 'dy', dy.shape, poolShape(mdt.MaxPoolNdGrad, x.shape, { window, strides, pads }));
-    return backend.run('MaxPoolGrad', [dy, x], float(x.shape), [window, strides, pads]);
+    return backend.run('MaxPoolGrad', [dy, x], float(x.shape), [window, strides, pads, pads, false]);
   }),
   kernel<'x', mdt.ResizeAttrs>(mdt.Resize, ({ backend, inputs: { x }, attrs }) => {
     const shape = [x.shape[0]!, ...attrs.size, x.shape.at(-1)!];

@@ -37,10 +37,12 @@ export const reduce: TorchKernel[] = [
       return backend.run(name, [x], { shape: reducedShape(x.shape, axes, false), dtype: 'int32' }, [axes[0]!]);
     }),
   ),
-  kernel<'x', { axis: number; exclusive: boolean; reverse: boolean }>('Cumsum', ({ backend, inputs: { x }, attrs }) => {
-    const [axis] = normalAxes(attrs.axis, x.shape.length);
-    return backend.run('Cumsum', [x], { shape: x.shape, dtype: sumType(x) }, [axis!, attrs.exclusive, attrs.reverse]);
-  }),
+  ...['Cumsum', 'Cumprod'].map((name) =>
+    kernel<'x', { axis: number; exclusive: boolean; reverse: boolean }>(name, ({ backend, inputs: { x }, attrs }) => {
+      const [axis] = normalAxes(attrs.axis, x.shape.length);
+      return backend.run(name, [x], { shape: x.shape, dtype: sumType(x) }, [axis!, attrs.exclusive, attrs.reverse]);
+    }),
+  ),
   softmax('Softmax'),
   softmax('LogSoftmax'),
 ];

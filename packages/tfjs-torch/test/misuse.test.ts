@@ -1,0 +1,25 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+/** What the last lines said, and how the process ended; a crash shows as a signal. */
+function misuse(part: string, seed: number) {
+  const { status, signal, stdout, stderr } = spawnSync(
+    process.execPath,
+    ['--import', 'tsx', here('misuse.ts'), part, String(seed)],
+    { cwd: here('../../..'), encoding: 'utf8', timeout: 110_000 },
+  );
+  const last = stdout.trim().split('\n').at(-1) ?? '';
+  return { status, signal, last: last.startsWith('survived') ? 'survived' : last, stderr: stderr.trim().slice(-2000) };
+}
+
+describe('wrong arguments end in a JavaScript error or in a result, never in a crash', () => {
+  for (const seed of [1, 2]) {
+    test(`of every exported function, seed ${seed}`, () =>
+      expect(misuse('exports', seed)).toEqual({ status: 0, signal: null, last: 'survived', stderr: '' }));
+    test(`of every kernel, seed ${seed}`, () =>
+      expect(misuse('kernels', seed)).toEqual({ status: 0, signal: null, last: 'survived', stderr: '' }));
+  }
+});
