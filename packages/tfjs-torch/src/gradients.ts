@@ -1,4 +1,4 @@
-import { add, engine, ones, Tensor, util } from '@tensorflow/tfjs-core';
+import { add, engine, ones, Tensor, tensor_util, util } from '@tensorflow/tfjs-core';
 
 /** What TensorFlow.js's gradient tape records for one op. */
 interface TapeNode {
@@ -14,9 +14,12 @@ interface EngineInternals {
   startTape(): void;
   endTape(): void;
   scopedRun<T>(start: () => void, end: () => void, f: () => T): T;
+  nextTensorId(): number;
   tidy<T>(nameOrFn: string | (() => T), fn?: () => T): T;
   gradients(f: () => Tensor, xs: Tensor[], dy?: Tensor, allowNoGradients?: boolean): { value: Tensor; grads: Tensor[] };
 }
+
+const tensorsIn = (result: unknown): Tensor[] => tensor_util.getTensorsInContainer(result as Tensor);
 
 /** Nodes on a path from `xs` to `y`, in order, with only their inputs on such a path. */
 function nodesBetween(tape: readonly TapeNode[], xs: readonly Tensor[], y: Tensor): Set<TapeNode> {
@@ -61,8 +64,11 @@ export function installEarlyFreeGradients(): void {
     if (dy != null && dy.dtype !== 'float32') throw new Error(`dy must have 'float32' dtype, but has '${dy.dtype}'`);
     const { state } = tfEngine;
     let tape: TapeNode[] = [];
+    let y: Tensor | undefined;
+    let done = false;
+    const firstId = tfEngine.nextTensorId();
     try {
-      const y = tfEngine.scopedRun(
+      y = tfEngine.scopedRun(
         () => tfEngine.startTape(),
         () => {
           tape = state.activeTape ?? [];
@@ -71,6 +77,8 @@ export function installEarlyFreeGradients(): void {
         () => tfEngine.tidy('forward', f),
       );
       util.assert(y instanceof Tensor, () => 'The result y returned by f() must be a tensor.');
+      // Only tf.variableGrads allows for no gradients; what it looks at afterwards is looked at here, where y can be given back.
+      if (allowNoGradients) checkLoss(y);
       const nodes = nodesBetween(tape, xs, y);
       if (!allowNoGradients && nodes.size === 0) {
         throw new Error(
@@ -79,13 +87,28 @@ export function installEarlyFreeGradients(): void {
       }
       const used = new Set([...nodes].flatMap((node) => node.saved ?? []));
       for (const node of tape) for (const tensor of node.saved ?? []) if (!used.has(tensor)) tensor.dispose();
-      const grads = tfEngine.tidy('backward', () => backward(tfEngine, nodes, xs, y, dy));
-      return { value: y, grads };
+      const value = y;
+      const grads = tfEngine.tidy('backward', () => backward(tfEngine, nodes, xs, value, dy));
+      if (grads.every((gradient) => gradient == null)) throw new Error(unconnected);
+      done = true;
+      return { value, grads };
     } finally {
       disposeSaved(tape);
+      if (!done) for (const tensor of tensorsIn(y)) if (tensor.id > firstId && !tensor.kept) tensor.dispose();
       state.activeTape = null;
     }
   };
+}
+
+const unconnected =
+  'Cannot find a connection between any variable and the result of the loss function y=f(x). Please make sure the operations ' +
+  'that use variables are inside the function f passed to minimize().';
+
+function checkLoss(y: Tensor): void {
+  util.assert(
+    y.rank === 0,
+    () => `The f passed in variableGrads(f) must return a scalar, but it returned a rank-${y.rank} tensor`,
+  );
 }
 
 function backward(

@@ -25,7 +25,21 @@ export { EngineUnavailableError } from './binding.js';
 export { LossScaler, type LossScalerOptions } from './loss-scaler.js';
 export type { TorchOptions } from './options.js';
 
-const nativeKernels = [elementwise, complex, reduce, shape, blocks, lookup, linear, conv, pool, fused, norm, detection, mdtKernels];
+const nativeKernels = [
+  elementwise,
+  complex,
+  reduce,
+  shape,
+  blocks,
+  lookup,
+  linear,
+  conv,
+  pool,
+  fused,
+  norm,
+  detection,
+  mdtKernels,
+];
 
 let backend: TorchBackend | undefined;
 

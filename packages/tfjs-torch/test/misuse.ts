@@ -42,7 +42,8 @@ function upload(slot: number, shape: number[], values: Float32Array | Int32Array
 }
 
 function run(opcode: number, outputs: number[], inputs: number[], attrs: number[]): void {
-  block.set([outputs.length, ...outputs, inputs.length, ...inputs, attrs.length, ...attrs]);
+  const places = outputs.flatMap((slot) => [slot, 1, 2]); // a shape is a hint: what the kernel makes counts
+  block.set([outputs.length, ...places, inputs.length, ...inputs, attrs.length, ...attrs]);
   binding.run(opcode);
 }
 

@@ -99,7 +99,13 @@ function inputGrad(name: string, kind: Kind = {}): TorchKernel {
       const shape = rest ? inShape.map((n, d) => rest[0][d]! + n + rest[1][d]!) : inShape;
       const weights = nativeFilter(backend, filter, kind, temporary);
       const full = isPlain(g, kind)
-        ? backend.run('ConvActInputGrad', [gradient, undefined, weights], float(shape), [g.strides, pads, linear, backend.precisionCode, shape])
+        ? backend.run('ConvActInputGrad', [gradient, undefined, weights], float(shape), [
+            g.strides,
+            pads,
+            linear,
+            backend.precisionCode,
+            shape,
+          ])
         : backend.run('GroupedConvInputGrad', [gradient, weights], float(shape), [g.strides, pads, ...extras(g, kind), shape]);
       const dx = rest ? padded(backend, temporary(full), [rest[0].map((b) => -b), rest[1].map((a) => -a)]) : full;
       return first ? transposed(backend, temporary(dx), toChannelsFirst) : dx;
