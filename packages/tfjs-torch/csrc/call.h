@@ -86,6 +86,11 @@ struct Kernel {
 // Every kernel of the addon; an index into this list is the opcode that JavaScript sends.
 const std::vector<Kernel>& kernels();
 
+// What a kernel asks of its arguments before it touches memory.
+inline void require(bool holds, const char* what) {
+  if (!holds) throw std::invalid_argument(what);
+}
+
 // Types of elements, as JavaScript numbers them.
 constexpr int32_t kNumTypes = 4;
 inline at::ScalarType element_type(int64_t code) {

@@ -11,6 +11,7 @@ import { detection } from './kernels/detection.js';
 import { elementwise } from './kernels/elementwise.js';
 import { fallbackKernels } from './kernels/fallback.js';
 import { fused } from './kernels/fused.js';
+import { image } from './kernels/image.js';
 import { linear } from './kernels/linear.js';
 import { lookup } from './kernels/lookup.js';
 import { mdtKernels } from './kernels/mdt.js';

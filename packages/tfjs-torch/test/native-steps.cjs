@@ -5,7 +5,7 @@ const { isMainThread, parentPort } = require('node:worker_threads');
 
 const addon = process.env.MDT_TFJS_TORCH_ADDON ?? join(__dirname, '../build/Release/mdt_tfjs_torch.node');
 const native = require(addon);
-const block = new Float64Array(1024);
+const block = new Float64Array(new SharedArrayBuffer(8 * 1024));
 native.start(block, 1, 'cpu');
 
 const size = 1 << 20;

@@ -86,10 +86,12 @@ describe('softmax', () => {
   agrees('logSumExp', ((x: tf.Tensor) => tf.logSumExp(x, 1)) as Op, [floats(shape)]);
 });
 
-test('NaN counts as the extreme, as in NumPy', async () => {
-  await tf.setBackend('torch'); // backend cpu passes over a NaN that does not come first
+test('argMax and argMin pass over NaN wherever it stands; for topk it is the largest, as in NumPy', async () => {
+  await tf.setBackend('torch'); // backend cpu does not pass over a NaN that comes first
+  const places = (values: number[]) => [tf.argMax(values), tf.argMin(values)].map((place) => place.dataSync()[0]);
   const x = tf.tensor([1, Number.NaN, 3]);
-  expect([tf.argMax(x), tf.argMin(x)].map((place) => place.dataSync()[0])).toEqual([1, 1]);
+  expect(places([1, Number.NaN, 3])).toEqual([2, 0]);
+  expect(places([Number.NaN, 2, 1, 3])).toEqual([3, 2]);
   expect(Array.from(tf.topk(x, 3).indices.dataSync())).toEqual([1, 2, 0]);
 });
 

@@ -24,15 +24,36 @@ at::Tensor filter_shape(const std::vector<int64_t>& shape, const at::Tensor& lik
   return at::empty(sizes, like.options().memory_format(channels_last_format(static_cast<int64_t>(shape.size()))));
 }
 
+constexpr int64_t kFar = int64_t{1} << 31;  // beyond any size of an axis
+
 struct Geometry {
   std::vector<int64_t> strides, pads;
   int64_t activation;
   at::ScalarType results, products;
   explicit Geometry(Call& c) : strides(c.integers()), pads(c.integers()), activation(c.integer()), results(low_type(c.integer())) {
+    require((strides.size() == 2 || strides.size() == 3) && pads.size() == strides.size(), "a convolution has two or three axes");
+    for (size_t d = 0; d < strides.size(); d++) {
+      require(strides[d] >= 1 && strides[d] < kFar && pads[d] >= 0 && pads[d] < kFar, "strides or pads are out of range");
+    }
+    require(activation >= 0 && activation <= 2, "no such activation");
     products = results == at::kBFloat16 && c.stored(0).is_cpu() && !has_bfloat16_products() ? at::kFloat : results;
   }
   std::vector<int64_t> ones() const { return std::vector<int64_t>(strides.size(), 1); }
   std::vector<int64_t> zeros() const { return std::vector<int64_t>(strides.size(), 0); }
+  // Shape of what an image [n, …, in] becomes under a filter [k…, in, out]; throws where they do not go together.
+  std::vector<int64_t> result(at::IntArrayRef image, at::IntArrayRef filter) const {
+    const size_t dims = strides.size();
+    require(image.size() == dims + 2 && filter.size() == dims + 2, "image or filter has another number of axes");
+    require(filter[dims] == image.back(), "the filter is for another number of channels");
+    std::vector<int64_t> shape{image[0]};
+    for (size_t d = 0; d < dims; d++) {
+      const int64_t room = image[d + 1] + 2 * pads[d] - filter[d];
+      require(image[d + 1] >= 0 && image[d + 1] < kFar && filter[d] >= 1 && room >= 0, "the filter does not fit the image");
+      shape.push_back(room / strides[d] + 1);
+    }
+    shape.push_back(filter.back());
+    return shape;
+  }
 };
 
 // What a product reads: in memory order, in the type of products.
@@ -50,6 +71,7 @@ at::Tensor weights_of(const Call& c, size_t i) {
 
 at::Tensor through_activation(Call& c, const Geometry& g) {
   const at::Tensor dy = operand(c.stored(0), g);
+  require(g.activation == 0 || c.stored(1).sizes() == dy.sizes(), "y has another shape than dy");
   if (g.activation == 1) return at::threshold_backward(dy, operand(c.stored(1), g), 0);
   if (g.activation == 2) return at::leaky_relu_backward(dy, operand(c.stored(1), g), 0.01, true);
   return dy;
@@ -234,9 +256,8 @@ void conv_act(Call& c) {
   const Geometry g(c);
   const at::Tensor x = operand(c.stored(0), g), filter = weights_of(c, 1);
   const std::optional<at::Tensor> bias = c.has(2) ? std::optional<at::Tensor>(weights_of(c, 2)) : std::nullopt;
-  std::vector<int64_t> shape{x.size(0)};
-  for (size_t d = 0; d < g.strides.size(); d++) shape.push_back((x.size(d + 1) + 2 * g.pads[d] - filter.size(d)) / g.strides[d] + 1);
-  shape.push_back(filter.size(-1));
+  const std::vector<int64_t> shape = g.result(x.sizes(), filter.sizes());
+  require(!bias || bias->numel() == shape.back(), "bias has another number of channels");
   c.out(forward(x, filter, bias, g, shape).to(g.results));
 }
 
@@ -246,6 +267,7 @@ void conv_input_grad(Call& c) {
   const auto shape = c.integers();
   const at::Tensor dy = through_activation(c, g);
   const at::Tensor filter = weights_of(c, 2);
+  require(dy.sizes() == at::IntArrayRef(g.result(shape, filter.sizes())), "dy has another shape than the result");
   const auto boxes = non_zero_boxes(dy, kSparseShare);
   if (!boxes) return c.out(input_gradient(dy, shape, filter, g, g.pads).to(g.results));
   at::Tensor dx = at::zeros(shape, dy.options());
@@ -272,6 +294,7 @@ void conv_filter_grad(Call& c) {
   const auto shape = c.integers();  // [k…, in, out]
   const at::Tensor dy = through_activation(c, g);
   const at::Tensor x = operand(c.stored(2), g);
+  require(dy.sizes() == at::IntArrayRef(g.result(x.sizes(), shape)), "dy has another shape than the result");
   c.out(bias_gradient(dy), 1);
   const auto boxes = non_zero_boxes(dy, kSparseShare);
   if (!boxes) return c.out(filter_gradient(dy, x, shape, g, g.pads), 0);

@@ -2,6 +2,8 @@
 #include "../../../native-ops/csrc/cpu/roi_align.h"
 #include <ATen/Parallel.h>
 
+#include <algorithm>
+
 #include "../call.h"
 
 namespace mdt {
@@ -24,6 +26,16 @@ RoiCall roi_call(Call& c, int64_t dim) {
   call.ratio = static_cast<int32_t>(c.integer());
   call.shapes = c.integers();
   call.maps = static_cast<int64_t>(call.shapes.size()) / (dim + 2);
+  const auto maps = static_cast<size_t>(call.maps), axes = static_cast<size_t>(dim);
+  require(maps >= 1 && call.shapes.size() == maps * (axes + 2) && call.scales.size() == maps * axes, "maps, shapes and scales do not go together");
+  require(call.pool.size() == axes && call.ratio >= 0 && call.ratio <= 1024, "pool or sampling ratio is out of range");
+  for (const int64_t n : call.pool) require(n >= 1 && n <= 65536, "pool is out of range");
+  for (const double s : call.scales) require(s > 0 && s < 1e9, "a scale is out of range");
+  for (size_t i = 0; i < call.shapes.size(); i++) {
+    const size_t first = i / (axes + 2) * (axes + 2);
+    require(call.shapes[i] >= 0 && call.shapes[i] < (int64_t{1} << 31), "a map's size is out of range");
+    require(call.shapes[first] == call.shapes[0] && call.shapes[first + axes + 1] == call.shapes[axes + 1], "maps differ in batch or channels");
+  }
   return call;
 }
 
@@ -48,6 +60,12 @@ RoiMap<D, Value> map_of(const RoiCall& call, int64_t i, Value* values) {
   return map;
 }
 
+// Spatial axes of boxes [n, 2 · axes].
+int64_t axes_of(const at::Tensor& boxes) {
+  require(boxes.dim() == 2 && (boxes.size(1) == 4 || boxes.size(1) == 6), "boxes have four or six numbers each");
+  return boxes.size(1) / 2;
+}
+
 at::Tensor on_host(const at::Tensor& x) { return x.cpu().contiguous(); }
 
 at::Tensor on_device(const Call& c, const at::Tensor& x) { return x.to(c.options(at::kFloat).device()); }
@@ -59,6 +77,16 @@ struct RoiTensors {
 
 RoiTensors roi_tensors(const Call& c, size_t first) {
   return {on_host(c.in(first)), on_host(c.in(first + 1)), on_host(c.in(first + 2))};
+}
+
+// Every box names an image and a map that are there.
+void check_tensors(const RoiTensors& t, const RoiCall& call) {
+  require(t.images.numel() == t.boxes.size(0) && t.levels.numel() == t.boxes.size(0), "as many images and levels as boxes are needed");
+  const auto within = [](const at::Tensor& x, int64_t end) {
+    const int32_t* values = x.const_data_ptr<int32_t>();
+    return std::all_of(values, values + x.numel(), [&](int32_t v) { return v >= 0 && v < end; });
+  };
+  require(within(t.images, call.shapes[0]) && within(t.levels, call.maps), "a box names an image or a map that is not there");
 }
 
 template <int D>
@@ -76,10 +104,13 @@ Execution execution() {
 template <int D>
 void roi_align_forward(Call& c, const RoiCall& call) {
   const RoiTensors tensors = roi_tensors(c, 0);
+  check_tensors(tensors, call);
   std::vector<at::Tensor> held;
   std::vector<RoiMap<D, const float>> maps;
   for (int64_t i = 0; i < call.maps; i++) {
     held.push_back(on_host(c.in(3 + i)));
+    const at::IntArrayRef shape(call.shapes.data() + i * (D + 2), D + 2);
+    require(held.back().sizes() == shape, "a map has another shape than was said");
     maps.push_back(map_of<D, const float>(call, i, held.back().data_ptr<float>()));
   }
   const int64_t channels = held[0].size(-1);
@@ -97,6 +128,11 @@ template <int D>
 void roi_align_backward(Call& c, const RoiCall& call) {
   const at::Tensor dy = on_host(c.in(0));
   const RoiTensors tensors = roi_tensors(c, 1);
+  check_tensors(tensors, call);
+  std::vector<int64_t> pooled{tensors.boxes.size(0)};
+  pooled.insert(pooled.end(), call.pool.begin(), call.pool.end());
+  pooled.push_back(call.shapes[D + 1]);
+  require(dy.sizes() == at::IntArrayRef(pooled), "dy has another shape than the result");
   std::vector<at::Tensor> outs;
   std::vector<RoiMap<D, float>> maps;
   for (int64_t i = 0; i < call.maps; i++) {
@@ -114,12 +150,12 @@ void roi_align_backward(Call& c, const RoiCall& call) {
 void add_detection(std::vector<Kernel>& k) {
   k.insert(k.end(), {
       {"RoiAlign", [](Call& c) {
-         const int64_t dim = c.in(0).size(1) / 2;
+         const int64_t dim = axes_of(c.in(0));
          const RoiCall call = roi_call(c, dim);
          dim == 3 ? roi_align_forward<3>(c, call) : roi_align_forward<2>(c, call);
        }},
       {"RoiAlignGrad", [](Call& c) {
-         const int64_t dim = c.in(1).size(1) / 2;
+         const int64_t dim = axes_of(c.in(1));
          const RoiCall call = roi_call(c, dim);
          dim == 3 ? roi_align_backward<3>(c, call) : roi_align_backward<2>(c, call);
        }},

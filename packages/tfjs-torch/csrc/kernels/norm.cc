@@ -170,18 +170,29 @@ void normalise_grad(const Extent& e, const E* dy, const E* x, const float* scale
   }
 }
 
-const float* optional_floats(const Call& c, size_t i) { return c.has(i) ? c.in(i).const_data_ptr<float>() : nullptr; }
+// One float for each channel, if there.
+const float* optional_floats(const Call& c, size_t i, int64_t channels) {
+  if (!c.has(i)) return nullptr;
+  require(c.in(i).numel() == channels && c.in(i).is_contiguous(), "scale or offset has another number of channels");
+  return c.in(i).const_data_ptr<float>();
+}
+
+void check_groups(const at::Tensor& x, int64_t groups) {
+  require(x.dim() >= 2 && x.size(-1) >= 1, "x has no batch, or no channels");
+  require(groups >= 1 && x.size(-1) % groups == 0, "groups do not divide the channels");
+}
 
 // x, scale?, offset? → y
 void group_norm(Call& c) {
   const int64_t groups = c.integer();
   const double epsilon = c.number();
+  check_groups(c.stored(0), groups);
   if (!c.stored(0).is_cpu()) return group_norm_composed(c, groups, epsilon);
   const at::Tensor x = contiguous(c.stored(0));
   at::Tensor y = at::empty_like(x);
   with_elements(x, [&](auto zero) {
     using E = decltype(zero);
-    normalise(Extent(x, groups), x.const_data_ptr<E>(), optional_floats(c, 1), optional_floats(c, 2), epsilon, y.mutable_data_ptr<E>());
+    normalise(Extent(x, groups), x.const_data_ptr<E>(), optional_floats(c, 1, x.size(-1)), optional_floats(c, 2, x.size(-1)), epsilon, y.mutable_data_ptr<E>());
   });
   c.out(std::move(y));
 }
@@ -196,13 +207,15 @@ at::Tensor to_floats(const std::vector<double>& values) {
 void group_norm_grad(Call& c) {
   const int64_t groups = c.integer();
   const double epsilon = c.number();
+  check_groups(c.stored(1), groups);
+  require(c.stored(0).sizes() == c.stored(1).sizes(), "dy has another shape than x");
   if (!c.stored(0).is_cpu()) return group_norm_grad_composed(c, groups, epsilon);
   const at::Tensor x = contiguous(c.stored(1)), dy = contiguous(converted(c.stored(0), x.scalar_type()));
   at::Tensor dx = at::empty_like(x);
   std::vector<double> d_scale(x.size(-1), 0.0), d_offset(x.size(-1), 0.0);
   with_elements(x, [&](auto zero) {
     using E = decltype(zero);
-    normalise_grad(Extent(x, groups), dy.const_data_ptr<E>(), x.const_data_ptr<E>(), optional_floats(c, 2), epsilon, dx.mutable_data_ptr<E>(), d_scale.data(), d_offset.data());
+    normalise_grad(Extent(x, groups), dy.const_data_ptr<E>(), x.const_data_ptr<E>(), optional_floats(c, 2, x.size(-1)), epsilon, dx.mutable_data_ptr<E>(), d_scale.data(), d_offset.data());
   });
   c.out(std::move(dx), 0);
   c.out(to_floats(d_scale), 1);
@@ -211,6 +224,7 @@ void group_norm_grad(Call& c) {
 
 // x → mean and variance of each channel
 void channel_moments(Call& c) {
+  check_groups(c.stored(0), 1);
   if (!c.stored(0).is_cpu()) {
     const auto [variance, mean] = at::var_mean(c.in(0).reshape({-1, c.in(0).size(-1)}), at::OptionalIntArrayRef(0), 0, false);
     c.out(mean, 0);

@@ -117,6 +117,12 @@ void resize(Call& c) {
   std::vector<double> factors(before.size());
   for (double& f : factors) f = c.number();
   const at::Tensor x = contiguous(c.stored(0));
+  require(!before.empty() && before.size() <= 3 && after.size() == before.size() && x.dim() == static_cast<int64_t>(before.size()) + 2,
+          "one to three axes between batch and channels are resized");
+  for (size_t d = 0; d < before.size(); d++) {
+    require(before[d] >= 1 && after[d] >= 1 && x.size(d + 1) == (kGradient ? after[d] : before[d]), "sizes do not go together");
+    require(factors[d] >= 0 && factors[d] < 1e9, "a factor is out of range");
+  }
   auto shape = x.sizes().vec();
   Resize r;
   r.images = shape.front();

@@ -9,6 +9,7 @@ void reshape(Call& c) { c.out(at::reshape(c.stored(0), c.integers())); }
 
 void slice(Call& c) {
   const auto begin = c.integers(), size = c.integers();
+  require(begin.size() == size.size(), "as many sizes as begins are needed");
   at::Tensor y = c.stored(0);
   for (size_t d = 0; d < begin.size(); d++) y = y.narrow(d, begin[d], size[d]);
   c.out(y.clone(at::MemoryFormat::Contiguous));
@@ -18,6 +19,7 @@ void slice(Call& c) {
 void pad(Call& c) {
   const double value = c.number();
   const auto before = c.integers(), after = c.integers();
+  require(before.size() == after.size(), "an axis is padded on both sides");
   std::vector<int64_t> pads;
   for (size_t d = before.size(); d-- > 0;) {
     pads.push_back(before[d]);
@@ -56,6 +58,7 @@ void add_shape(std::vector<Kernel>& k) {
       {"Reverse", [](Call& c) { c.out(at::flip(c.stored(0), c.integers())); }},
       {"StridedSlice", [](Call& c) {
          const auto begin = c.integers(), end = c.integers(), strides = c.integers();
+         require(begin.size() == end.size() && begin.size() == strides.size(), "as many ends and strides as begins are needed");
          at::Tensor y = c.stored(0);
          for (size_t d = 0; d < begin.size(); d++) y = y.slice(d, begin[d], end[d], strides[d]);
          c.out(y.clone(at::MemoryFormat::Contiguous));
