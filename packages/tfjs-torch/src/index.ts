@@ -38,6 +38,7 @@ const nativeKernels = [
   pool,
   fused,
   norm,
+  image,
   detection,
   mdtKernels,
 ];

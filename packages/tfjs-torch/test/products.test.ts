@@ -116,6 +116,21 @@ describe('einsum agrees with backend cpu', () => {
 });
 
 describe('rearrangements agree with backend cpu', () => {
+  for (const [alignCorners, halfPixel] of [
+    [false, false],
+    [true, false],
+    [false, true],
+  ] as const) {
+    const how = alignCorners ? 'corners' : halfPixel ? 'half pixels' : 'as it was';
+    agrees(`resizeBilinear, ${how}`, ((x: tf.Tensor4D) => tf.image.resizeBilinear(x, [5, 9], alignCorners, halfPixel)) as Op, [
+      image,
+    ]);
+    agrees(
+      `resizeNearestNeighbor, ${how}`,
+      ((x: tf.Tensor4D) => tf.image.resizeNearestNeighbor(x, [5, 9], alignCorners, halfPixel)) as Op,
+      [image],
+    );
+  }
   agrees('depthToSpace', ((x: tf.Tensor4D) => tf.depthToSpace(x, 2, 'NHWC')) as Op, [floats([2, 3, 2, 8])]);
   const pads = [
     [1, 2],

@@ -17,11 +17,11 @@ at::Tensor filter_from_aten(const at::Tensor& filter) {
   return filter.movedim({0, 1}, {-1, -2}).to(filter.options().dtype(at::kFloat), false, true, at::MemoryFormat::Contiguous);
 }
 
-// A filter of which only the shape counts.
+// A filter of which only the shape counts; row-major, for ATen's kernel for small images takes nothing else.
 at::Tensor filter_shape(const std::vector<int64_t>& shape, const at::Tensor& like) {
   std::vector<int64_t> sizes{shape.back(), shape[shape.size() - 2]};
   sizes.insert(sizes.end(), shape.begin(), shape.end() - 2);
-  return at::empty(sizes, like.options().memory_format(channels_last_format(static_cast<int64_t>(shape.size()))));
+  return at::empty(sizes, like.options());
 }
 
 constexpr int64_t kFar = int64_t{1} << 31;  // beyond any size of an axis
