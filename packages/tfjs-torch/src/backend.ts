@@ -8,7 +8,8 @@ import {
   type TensorInfo,
   util,
 } from '@tensorflow/tfjs-core';
-import type { Binding, NativeArray } from './binding.js';
+import type { Binding } from './binding.js';
+import { typedArray, utf8 } from './values.js';
 
 /** What a tensor becomes: shape and type are known before the kernel has run. */
 export interface OutputSpec {
@@ -332,50 +333,4 @@ export class TorchBackend extends KernelBackend {
 function isTracked(dataId: DataId): boolean {
   const { state } = engine() as unknown as { state: { tensorInfo: WeakMap<DataId, unknown> } };
   return state.tensorInfo.has(dataId);
-}
-
-function utf8(values: ArrayLike<unknown> | null, shape: readonly number[]): Uint8Array[] {
-  if (values == null) return Array.from({ length: util.sizeFromShape(shape as number[]) }, () => new Uint8Array());
-  // `map` leaves the gaps of a buffer that was filled in part, as other backends do.
-  return Array.prototype.map.call(values, (value) =>
-    typeof value === 'string' ? util.encodeString(value) : value,
-  ) as Uint8Array[];
-}
-
-/** Values as the typed array of their dtype; copied only when they are not that already. */
-function typedArray(values: ArrayLike<unknown>, dtype: DataType): NativeArray {
-  if (dtype === 'float32' || dtype === 'complex64')
-    return values instanceof Float32Array ? values : Float32Array.from(values as ArrayLike<number>);
-  if (dtype === 'int32') return values instanceof Int32Array ? values : Int32Array.from(values as ArrayLike<number>);
-  if (values instanceof Uint8Array) return values;
-  return Uint8Array.from(values as ArrayLike<number>, (v) => (v ? 1 : 0));
-}
-
-/** Shape that two operands broadcast to; throws like TensorFlow.js where they do not. */
-export function broadcastShape(a: readonly number[], b: readonly number[], who: string): number[] {
-  const rank = Math.max(a.length, b.length);
-  return Array.from({ length: rank }, (_, i) => {
-    const m = a[a.length - rank + i] ?? 1;
-    const n = b[b.length - rank + i] ?? 1;
-    if (m !== n && m !== 1 && n !== 1) {
-      throw new Error(`${who}: shapes [${a.join(',')}] and [${b.join(',')}] cannot be broadcast together`);
-    }
-    return m === 1 ? n : m;
-  });
-}
-
-/** Axes without duplicates or negatives, ascending. */
-export function normalAxes(axis: number | readonly number[] | null | undefined, rank: number): number[] {
-  if (axis == null) return Array.from({ length: rank }, (_, i) => i);
-  return util
-    .parseAxisParam(
-      axis as number | number[],
-      Array.from({ length: rank }, () => 1),
-    )
-    .sort((a, b) => a - b);
-}
-
-export function reducedShape(shape: readonly number[], axes: readonly number[], keepDims: boolean): number[] {
-  if (keepDims) return shape.map((n, i) => (axes.includes(i) ? 1 : n));
-  return shape.filter((_, i) => !axes.includes(i));
 }

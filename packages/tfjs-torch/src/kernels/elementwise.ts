@@ -1,7 +1,8 @@
 import { type DataType, upcastType, util } from '@tensorflow/tfjs-core';
-import { broadcastShape, dtypeCode, type TorchBackend } from '../backend.js';
+import { dtypeCode, type TorchBackend } from '../backend.js';
 import { runOnCpu } from '../cpu.js';
 import { backendName, inputList, kernel, type TorchKernel } from '../kernel.js';
+import { broadcastShape } from '../shapes.js';
 
 // Kernels of one input `x` whose output has its type.
 const unary = [

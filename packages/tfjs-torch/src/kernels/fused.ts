@@ -1,8 +1,8 @@
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import type { TorchBackend } from '../backend.js';
-import { broadcastShape } from '../backend.js';
 import { composed, type Temporary } from '../composed.js';
 import { kernel, type TorchKernel } from '../kernel.js';
+import { broadcastShape } from '../shapes.js';
 import { convolve } from './conv.js';
 import { isChannelsFirst, type WindowAttrs } from './geometry.js';
 import { multiply } from './linear.js';

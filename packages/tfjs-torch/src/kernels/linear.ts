@@ -1,6 +1,7 @@
 import { backend_util, type TensorInfo, upcastType } from '@tensorflow/tfjs-core';
-import { broadcastShape, type TorchBackend } from '../backend.js';
+import type { TorchBackend } from '../backend.js';
 import { inputList, kernel, type TorchKernel } from '../kernel.js';
+import { broadcastShape } from '../shapes.js';
 
 interface Transposes {
   transposeA: boolean;

@@ -1,6 +1,7 @@
 import { backend_util, type DataType, util } from '@tensorflow/tfjs-core';
-import { dtypeCode, normalAxes } from '../backend.js';
+import { dtypeCode } from '../backend.js';
 import { kernel, type TorchKernel } from '../kernel.js';
+import { normalAxes } from '../shapes.js';
 
 export const lookup: TorchKernel[] = [
   kernel<'x' | 'indices', { axis: number; batchDims: number }>('GatherV2', ({ backend, inputs: { x, indices }, attrs }) => {

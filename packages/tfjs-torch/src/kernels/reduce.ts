@@ -1,6 +1,6 @@
 import type { DataType, TensorInfo } from '@tensorflow/tfjs-core';
-import { normalAxes, reducedShape } from '../backend.js';
 import { kernel, type TorchKernel } from '../kernel.js';
+import { normalAxes, reducedShape } from '../shapes.js';
 
 type Axis = number | number[];
 

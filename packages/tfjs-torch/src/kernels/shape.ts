@@ -1,8 +1,8 @@
 import { backend_util, slice_util, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import type { TorchBackend } from '../backend.js';
-import { normalAxes } from '../backend.js';
 import { composed } from '../composed.js';
 import { inputList, type KernelCall, kernel, type TorchKernel } from '../kernel.js';
+import { normalAxes } from '../shapes.js';
 
 /** A kernel that moves elements of any native type. */
 const moving = <I extends string, A>(name: string, run: (call: KernelCall<I, A>) => TensorInfo | TensorInfo[]): TorchKernel =>
