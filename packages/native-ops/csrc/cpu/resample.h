@@ -10,19 +10,12 @@
 
 #include "../parallel.h"
 #include "boundary.h"
+#include "resample_chunk.h"
 #include "spline.h"
 
 namespace mdt {
 
 enum class Interpolation : int32_t { kNearest, kLinear, kCubic };
-
-// Where each cell of the result reads: matrix * (index + displacement) + offset, or at `coordinates`, in cells of the source.
-template <int D>
-struct Positions {
-  double affine[D][D + 1];    // rows [matrix | offset]
-  const float* displacement;  // [...out_size, D] or null
-  const float* coordinates;   // [...out_size, D] or null: then nothing else counts
-};
 
 template <int D, class T>
 struct ResampleSource {
@@ -43,24 +36,6 @@ T to_value(double value) {
     const double low = std::numeric_limits<T>::lowest();
     const double high = std::numeric_limits<T>::max();
     return static_cast<T>(std::min(std::max(std::trunc(value + (value > 0 ? 0.5 : -0.5)), low), high));
-  }
-}
-
-template <int D>
-void position_of(const Positions<D>& positions, const int64_t* index, int64_t cell, double* position) {
-  if (positions.coordinates) {
-    for (int d = 0; d < D; ++d) position[d] = positions.coordinates[cell * D + d];
-    return;
-  }
-  double from[D];
-  for (int d = 0; d < D; ++d) from[d] = static_cast<double>(index[d]);
-  if (positions.displacement) {
-    for (int d = 0; d < D; ++d) from[d] += positions.displacement[cell * D + d];
-  }
-  for (int d = 0; d < D; ++d) {
-    double sum = positions.affine[d][D];
-    for (int e = 0; e < D; ++e) sum += positions.affine[d][e] * from[e];
-    position[d] = sum;
   }
 }
 
@@ -147,22 +122,21 @@ bool is_void(const double* position, const int64_t* size, Boundary boundary) {
   return false;
 }
 
-// Linear interpolation between the 2^D cells around a position whose floor is `base`, all of them on the map.
+// The cells of a chunk by linear interpolation; those outside the source get any value.
 template <int D, class T>
-double lerp_inside(const T* base, const int64_t* strides, const double* share) {
-  const double t = share[D - 1];
-  const auto along = [&](const T* at) {
-    return (1 - t) * static_cast<double>(at[0]) + t * static_cast<double>(at[strides[D - 1]]);
-  };
-  if constexpr (D == 2) {
-    return (1 - share[0]) * along(base) + share[0] * along(base + strides[0]);
-  } else {
-    const auto plane = [&](const T* at) { return (1 - share[1]) * along(at) + share[1] * along(at + strides[1]); };
-    return (1 - share[0]) * plane(base) + share[0] * plane(base + strides[0]);
+void read_linear(const T* values, const int64_t* strides, int64_t channels, int count, Chunk<D>& chunk, T* out) {
+  for (int64_t c = 0; c < channels; ++c) {
+    for (int corner = 0; corner < 1 << D; ++corner) {
+      int64_t offset = c;
+      for (int d = 0; d < D; ++d) offset += ((corner >> (D - 1 - d)) & 1) * strides[d];
+      for (int k = 0; k < kChunk; ++k) chunk.corners[corner][k] = static_cast<double>(values[chunk.base[k] + offset]);
+    }
+    interpolate(chunk);
+    for (int k = 0; k < count; ++k) out[k * channels + c] = to_value<T>(chunk.corners[0][k]);
   }
 }
 
-// The same with the 4^D coefficients around a position; `base` is the first of them.
+// The sum over the 4^D coefficients around a position; `base` is the first of them.
 template <int D>
 double cubic_inside(const float* base, const int64_t* strides, const float (*weights)[4]) {
   float sums[4] = {};
@@ -242,19 +216,6 @@ void resample(const ResampleSource<D, T>& source, const Positions<D>& positions,
   const T blank = detail::to_value<T>(fill);
 
   const auto read = [&](const double* position, T* to) {
-    if (interpolation == Interpolation::kLinear && detail::is_inside<D>(position, size, 0, 1)) {
-      int64_t base = 0;
-      double share[D];
-      for (int d = 0; d < D; ++d) {
-        const auto low = static_cast<int64_t>(position[d]);
-        share[d] = position[d] - static_cast<double>(low);
-        base += low * strides[d];
-      }
-      for (int64_t c = 0; c < channels; ++c) {
-        to[c] = detail::to_value<T>(detail::lerp_inside<D>(source.values + base + c, strides, share));
-      }
-      return;
-    }
     if (detail::is_void<D>(position, source.size, boundary)) {
       std::fill_n(to, channels, blank);
       return;
@@ -306,12 +267,35 @@ void resample(const ResampleSource<D, T>& source, const Positions<D>& positions,
     }
   };
 
-  team.for_ranges(rows, std::max<int64_t>(1, kCells / out_size[D - 1]), [&](int64_t begin, int64_t end) {
-    detail::each_cell<D>(out_size, begin, end, [&](const int64_t* index, int64_t cell) {
-      double position[D];
-      detail::position_of(positions, index, cell, position);
-      read(position, out + cell * channels);
-    });
+  const int64_t width = out_size[D - 1];
+  team.for_ranges(rows, std::max<int64_t>(1, kCells / width), [&](int64_t begin, int64_t end) {
+    Chunk<D> chunk;
+    int64_t index[D];
+    for (int64_t row = begin; row < end; ++row) {
+      int64_t rest = row;
+      for (int d = D - 2; d >= 0; --d) {
+        index[d] = rest % out_size[d];
+        rest /= out_size[d];
+      }
+      for (int64_t first = 0; first < width; first += kChunk) {
+        const auto count = static_cast<int>(std::min<int64_t>(kChunk, width - first));
+        T* to = out + (row * width + first) * channels;
+        place_cells(positions, index, row * width, first, width, chunk);
+        // Where all cells are outside, an axis may have no second neighbour.
+        const int outside = cubic ? kChunk : place(size, strides, interpolation == Interpolation::kLinear ? 0 : 0.5, chunk);
+        if (outside < kChunk && interpolation == Interpolation::kLinear) {
+          detail::read_linear(source.values, strides, channels, count, chunk, to);
+        } else if (outside < kChunk) {
+          for (int k = 0; k < count; ++k) std::copy_n(source.values + chunk.base[k], channels, to + k * channels);
+        }
+        for (int k = 0; outside > 0 && k < count; ++k) {
+          if (!cubic && chunk.outside[k] == 0) continue;
+          double position[D];
+          for (int d = 0; d < D; ++d) position[d] = chunk.position[d][k];
+          read(position, to + k * channels);
+        }
+      }
+    }
   });
 }
 

@@ -169,6 +169,15 @@ describe.each([2, 3] as const)('in %dD', (dim) => {
   });
 });
 
+test('a neighbour of no weight does not count, were it infinite', () => {
+  const values = Float32Array.from({ length: 40 }, (_, x) => (x % 2 === 0 ? x : Number.POSITIVE_INFINITY));
+  const every = resample({ values, size: [1, 40] }, { dim: 2, outputSize: [1, 20], affine: [1, 0, 0, 0, 2, 0], mode: 'nearest' });
+  expect([...every]).toEqual(Array.from({ length: 20 }, (_, x) => 2 * x));
+  const square = Float32Array.from({ length: 400 }, (_, i) => values[i % 20]!);
+  const inside = resample({ values: square, size: [20, 20] }, { dim: 2, outputSize: [10, 9], affine: [2, 0, 0, 0, 2, 0] });
+  expect([...inside]).toEqual(Array.from({ length: 90 }, (_, i) => 2 * (i % 9)));
+});
+
 test('positions that are not finite give the fill value, astronomic ones are folded', () => {
   const odd = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   for (const order of interpolations) {
