@@ -6,7 +6,6 @@ import {
   engine,
   KernelBackend,
   type TensorInfo,
-  util,
 } from '@tensorflow/tfjs-core';
 import type { Binding } from './binding.js';
 import { typedArray, utf8 } from './values.js';
