@@ -52,6 +52,7 @@ export {
   type WritePredictionsOptions,
   writePredictions,
 } from './predict/export.js';
+export type { Segmentation, SegmentationLabels } from './predict/map-sums.js';
 export {
   type Geometry,
   geometryOf,
@@ -70,7 +71,6 @@ export {
   type Predictor,
   type PredictorOptions,
   provenanceOf,
-  type Segmentation,
   type TileStep,
 } from './predict/predictor.js';
 export { type ImageFrame, restoreDetections, restoreLabels } from './predict/restore.js';

@@ -62,6 +62,7 @@ export function averageMasks<D extends Dim>({ detections, candidates, weights, c
     }
     if (choice >= 0 && crops[i]) members[choice]!.push(i);
   }
+  const mask = new Uint8Array(product(size)); // one for all: of a large volume it is the largest array here
   return members.map((list) => {
     const from = Array.from(size as PerAxis, (n, d) => Math.max(0, Math.min(n, ...list.map((i) => crops[i]!.start[d]!))));
     const to = Array.from(size as PerAxis, (n, d) =>
@@ -84,7 +85,7 @@ export function averageMasks<D extends Dim>({ detections, candidates, weights, c
         sums[place]! += weights[i]!;
       });
     }
-    const mask = new Uint8Array(product(size));
+    mask.fill(0);
     eachVoxel(window, (flat, at) => {
       if (total === 0 || sums[flat]! * 2 < total * (1 - 1e-6)) return;
       let place = 0;

@@ -1,7 +1,8 @@
 import type { Dim, Volume } from '@mdt/core';
 import type { EvaluationCase } from '@mdt/eval-coco';
 import type { Dataset } from '../data/dataset.js';
-import type { PredictionTimings, Predictor, Segmentation } from './predictor.js';
+import type { Segmentation } from './map-sums.js';
+import type { PredictionTimings, Predictor } from './predictor.js';
 
 /** A predicted case: what `evaluateDetections` takes, and what the exports and plots need besides. */
 export interface PredictedCase<D extends Dim = Dim> extends EvaluationCase<D> {

@@ -114,6 +114,36 @@ test('class probabilities of tiles and views add up to the image', async () => {
   for (const [i, value] of foreground.entries()) expect(value).toBeCloseTo(image.data[i]!, 5);
 });
 
+test('labels in place of probabilities are the most probable class of each voxel, in 2D, in 3D and slice by slice', async () => {
+  const cases = [
+    [2, [20, 27], [3, 5, 9, 14]],
+    [3, [13, 20, 7], [2, 3, 1, 9, 11, 6]],
+  ] as const;
+  for (const [dim, size, box] of cases) {
+    const image = spot<Dim>(dim, size, box);
+    const run = (segmentation: boolean | 'labels') =>
+      createPredictor(
+        [
+          detector<Dim>(
+            dim,
+            size.map(() => 8),
+          ),
+        ],
+        { minOverlap: 3, batchSize: 3, segmentation },
+      ).predict(image);
+    const { segmentation } = await run(true);
+    const { segmentationLabels, segmentation: none } = await run('labels');
+    expect(none).toBeUndefined();
+    expect(segmentationLabels!.size).toEqual(size);
+    const likely = image.data.map((_, i) => (segmentation!.data[2 * i + 1]! > segmentation!.data[2 * i]! ? 1 : 0));
+    expect([...segmentationLabels!.data]).toEqual([...likely]);
+    expect([...likely]).toEqual([...image.data]);
+  }
+  const deep = spot(3, [5, 12, 12], [1, 2, 3, 4, 6, 8]);
+  const sliced = await createSlicePredictor([detector(2, [8, 8])], { minOverlap: 3, segmentation: 'labels' }).predict(deep);
+  expect([...sliced.segmentationLabels!.data]).toEqual([...deep.data]);
+});
+
 test('tells how far it is, stops on a signal, and leaves no tensor behind', async () => {
   const model = detector(2, [12, 12]);
   model.build();
@@ -139,6 +169,9 @@ describe('refuses', () => {
   });
 
   test('detectors that do not fit together, none, and unknown options', () => {
+    expect(() => createPredictor([detector(2, [8, 8])], { segmentation: 'label' as never })).toThrow(
+      "segmentation is label, expected true, false or 'labels'",
+    );
     expect(() => createPredictor([])).toThrow('no detector');
     expect(() => createPredictor([detector(2, [12, 12]), detector(2, [16, 12])])).toThrow('differ in patchSize');
     expect(() => createPredictor([detector(2, [12, 12])], { minoverlap: 3 } as object)).toThrow("did you mean 'minOverlap'");

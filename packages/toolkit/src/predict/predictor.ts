@@ -19,7 +19,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import { copyWindow } from '../data/window.js';
 import { type Consolidation, clusterBoxes } from './consolidation.js';
 import { averageMasks, cropMask, type MaskCrop } from './instance-masks.js';
-import { addPatch, planPatches, startOf, withoutPadding } from './tiling.js';
+import { MapSums, type Segmentation, type SegmentationLabels } from './map-sums.js';
+import { planPatches, startOf, withoutPadding } from './tiling.js';
 
 export interface PredictorOptions {
   /** Voxels that neighbouring tiles share, at least; one number or one per axis. Default 30, on short axes half the patch. */
@@ -32,8 +33,11 @@ export interface PredictorOptions {
   consolidate?: Consolidation;
   /** Detections below this score are left out at the end. Default 0. */
   minScore?: number;
-  /** Also gives the mean class probabilities of detectors with a segmenter. Default false. */
-  segmentation?: boolean;
+  /**
+   * Also gives the mean class probabilities of detectors with a segmenter, or only the most probable class of each voxel: one byte per
+   * voxel in place of four for every class. Default false.
+   */
+  segmentation?: boolean | 'labels';
   /** Also averages the instance masks of detectors that have them. Default false. */
   masks?: boolean;
   /** Also gives the candidates that were consolidated. Default false. */
@@ -53,18 +57,13 @@ export interface PredictionTimings {
   totalMs: number;
 }
 
-export interface Segmentation<D extends Dim> {
-  readonly size: PerAxis<D>;
-  /** Background included: class `i` of the detector is `i + 1`. */
-  readonly classes: number;
-  /** `[...size, classes]`, probabilities. */
-  readonly data: Float32Array;
-}
-
 export interface Prediction<D extends Dim> {
   /** Voxels of the volume; best cluster first within each class. */
   readonly detections: Detections<D>;
+  /** With `segmentation: true`. */
   readonly segmentation?: Segmentation<D>;
+  /** With `segmentation: 'labels'`. */
+  readonly segmentationLabels?: SegmentationLabels<D>;
   /** `[detections]`, of the size of the volume. */
   readonly masks?: readonly Rle[];
   /** Voxels of the padded volume (see `before`), with what `provenanceOf` reads. */
@@ -152,6 +151,10 @@ export function createPredictor<D extends Dim>(detectors: readonly Detector<D>[]
   if (!(Number.isInteger(batchSize) && batchSize >= 1)) {
     throw new InputError('invalid-option', `createPredictor: batchSize is ${batchSize}, expected a whole number of at least 1`);
   }
+  if (![true, false, 'labels'].includes(wantsMap)) {
+    const text = `createPredictor: segmentation is ${String(wantsMap)}, expected true, false or 'labels'`;
+    throw new InputError('invalid-option', text);
+  }
   const predictionsPerTile = detectors.length * views.length;
   const patchVoxels = product(patchSize);
 
@@ -172,14 +175,16 @@ export function createPredictor<D extends Dim>(detectors: readonly Detector<D>[]
     const candidates: Candidates<D>[] = [];
     const crops: (MaskCrop | null)[] = [];
     const total = predictionsPerTile * tiles.length;
-    let map: { data: Float32Array; size: PerAxis<D>; channels: number } | undefined;
+    const map = new MapSums(volume.size, { asLabels: wantsMap === 'labels' });
     let done = 0;
 
-    for (const [model, detector] of detectors.entries()) {
-      for (const [v, view] of views.entries()) {
-        for (let from = 0; from < tiles.length; from += batchSize) {
+    // Tiles outermost, first axis slowest: what no further tile reaches is done.
+    for (let from = 0; from < tiles.length; from += batchSize) {
+      const batch = tiles.slice(from, from + batchSize);
+      map.finish(startOf(batch[0]!, plan)[0]!);
+      for (const [model, detector] of detectors.entries()) {
+        for (const [v, view] of views.entries()) {
           signal?.throwIfAborted();
-          const batch = tiles.slice(from, from + batchSize);
           const cutStart = performance.now();
           const images = new Float32Array(batch.length * patchVoxels * inChannels);
           batch.forEach((tile, i) => {
@@ -193,12 +198,11 @@ export function createPredictor<D extends Dim>(detectors: readonly Detector<D>[]
           input.dispose();
           if (result.segmentation && wantsMap) {
             const channels = result.segmentation.shape.at(-1)!;
-            map ??= { data: new Float32Array(product(volume.size) * channels), size: volume.size, channels };
             const probabilities = (await result.segmentation.data()) as Float32Array;
             const length = patchVoxels * channels;
             for (const [i, tile] of batch.entries()) {
               const patch = view.invertMap(probabilities.slice(i * length, (i + 1) * length), patchSize, channels);
-              addPatch(map, patch, { start: startOf(tile, plan), size: patchSize });
+              map.add(patch, { start: startOf(tile, plan), size: Array.from(patchSize as PerAxis) });
             }
           }
           result.segmentation?.dispose();
@@ -248,7 +252,7 @@ export function createPredictor<D extends Dim>(detectors: readonly Detector<D>[]
     return {
       detections,
       timings,
-      ...(map && { segmentation: normalised(map) }),
+      ...map.result(),
       ...(averaged && { masks: averaged }),
       ...(options.candidates && {
         candidates: {
@@ -277,17 +281,6 @@ export function createPredictor<D extends Dim>(detectors: readonly Detector<D>[]
 
 /** What moves padded coordinates back. */
 const before = <D extends Dim>(plan: { before: PerAxis<D> }): number[] => Array.from(plan.before as PerAxis, (n) => -n);
-
-/** Sums of probabilities over tiles, views and models, scaled so that each voxel sums to 1. */
-function normalised<D extends Dim>(sums: { data: Float32Array; size: PerAxis<D>; channels: number }): Segmentation<D> {
-  const { data, size, channels: classes } = sums;
-  for (let at = 0; at < data.length; at += classes) {
-    let sum = 0;
-    for (let k = 0; k < classes; k++) sum += data[at + k]!;
-    if (sum > 0) for (let k = 0; k < classes; k++) data[at + k]! /= sum;
-  }
-  return { size, classes, data };
-}
 
 export function minimum(values: ArrayLike<number>): number {
   let least = Number.POSITIVE_INFINITY;

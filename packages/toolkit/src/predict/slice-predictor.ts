@@ -9,14 +9,8 @@ import {
 } from '@mdt/core';
 import type { Detector } from '@mdt/detectors';
 import { mergeSlices } from '@mdt/wbc';
-import {
-  createPredictor,
-  minimum,
-  type PredictCall,
-  type Prediction,
-  type PredictorOptions,
-  type Segmentation,
-} from './predictor.js';
+import type { Segmentation, SegmentationLabels } from './map-sums.js';
+import { createPredictor, minimum, type PredictCall, type Prediction, type PredictorOptions } from './predictor.js';
 
 export interface SlicePredictorOptions extends Omit<PredictorOptions, 'masks' | 'candidates'> {
   /** Slices before and after each that the network sees as further channels. Default 0. */
@@ -60,6 +54,7 @@ export function createSlicePredictor(detectors: readonly Detector<2>[], options:
     const found: Detections<2>[] = [];
     const slices: number[] = [];
     let segmentation: Segmentation<3> | undefined;
+    let segmentationLabels: SegmentationLabels<3> | undefined;
     for (let z = 0; z < depth; z++) {
       const slice = sliceOf(volume, z, context, fill);
       const result = await predictor.predict(slice, signal ? { signal, fill } : { fill });
@@ -70,13 +65,18 @@ export function createSlicePredictor(detectors: readonly Detector<2>[], options:
         segmentation ??= { size: volume.size, classes, data: new Float32Array(product(volume.size) * classes) };
         segmentation.data.set(data, z * data.length);
       }
+      if (result.segmentationLabels) {
+        const { data } = result.segmentationLabels;
+        segmentationLabels ??= { size: volume.size, data: new Uint8Array(product(volume.size)) };
+        segmentationLabels.data.set(data, z * data.length);
+      }
       for (const key of ['tileMs', 'forwardMs', 'consolidateMs'] as const) timings[key] += result.timings[key];
       onProgress?.(z + 1, depth);
     }
     const all = found.length > 0 ? concatDetections(2, found) : emptyDetections(2);
     const { cores: _, ...detections } = mergeSlices(all, Int32Array.from(slices), { iouThreshold: mergeIouThreshold });
     timings.totalMs = performance.now() - start;
-    return { detections, timings, ...(segmentation && { segmentation }) };
+    return { detections, timings, ...(segmentation && { segmentation }), ...(segmentationLabels && { segmentationLabels }) };
   }
 
   return { dim: 3, classes: predictor.classes, predict };

@@ -57,11 +57,11 @@ export function withoutPadding<D extends Dim>(
   return selectDetections(whole, inside);
 }
 
-/** Adds a patch of values, `[...patchSize, channels]`, to a map of the volume; what lies outside is dropped. */
-export function addPatch<D extends Dim>(
-  map: { data: Float32Array; size: PerAxis<D>; channels: number },
+/** Adds a patch of values, `[...size, channels]`, to a map with any number of axes; what lies outside is dropped. */
+export function addPatch(
+  map: { data: Float32Array; size: readonly number[]; channels: number },
   patch: Float32Array,
-  { start, size }: { start: readonly number[]; size: PerAxis<D> },
+  { start, size }: { start: readonly number[]; size: readonly number[] },
 ): void {
   const { channels } = map;
   const dim = start.length;
