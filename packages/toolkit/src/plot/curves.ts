@@ -11,7 +11,8 @@ export interface CurvePoint {
 
 const size = { width: 860, panel: 320, gap: 12, margin: 14 };
 
-function page(panels: readonly ChartOptions[]): string {
+/** Line charts below each other, as one SVG document. */
+export function plotCharts(panels: readonly ChartOptions[]): string {
   const height = size.margin * 2 + panels.length * size.panel + (panels.length - 1) * size.gap;
   return document(
     size.width,
@@ -74,7 +75,7 @@ export function plotTraining(
     });
     panels[0] = { ...panels[0]!, xRange: xRange(epochs) };
   }
-  return page(panels);
+  return plotCharts(panels);
 }
 
 function xRange(epochs: readonly CurvePoint[]): [number, number] {
@@ -96,7 +97,7 @@ export function plotPrecisionRecall(
   curves: readonly PrecisionRecallCurve[],
   { title = 'Precision and recall' }: { title?: string } = {},
 ): string {
-  return page([
+  return plotCharts([
     {
       title,
       series: curves.map(({ name, recall, precision, ap }) => ({
