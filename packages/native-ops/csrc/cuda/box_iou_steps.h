@@ -16,14 +16,14 @@ struct FillIou {
   MDT_STEPS void operator()(int64_t item) const {
     const Box<D> a = read(call.a, item / call.m);
     const Box<D> b = read(call.b, item % call.m);
-    call.out[item] = static_cast<Real>(measure(a, signed_size(a, call.plus), b, signed_size(b, call.plus)));
+    call.out[item] = static_cast<Real>(measure(a, b));
   }
 
  private:
-  MDT_STEPS double measure(const Box<D>& a, double size_a, const Box<D>& b, double size_b) const {
-    if (call.overlap == Overlap::kIou) return iou(a, size_a, b, size_b, call.plus);
+  MDT_STEPS double measure(const Box<D>& a, const Box<D>& b) const {
+    if (call.overlap == Overlap::kIou) return iou(a, signed_size(a, call.plus), b, signed_size(b, call.plus), call.plus);
     const PairMeasure chosen = call.overlap == Overlap::kGiou ? PairMeasure::kGiou : PairMeasure::kDiou;
-    return pair_measure(a, size_a, b, size_b, call.plus, chosen);
+    return pair_measure(a, b, call.plus, chosen);
   }
 
   static MDT_STEPS Box<D> read(const Real* rows, int64_t i) {

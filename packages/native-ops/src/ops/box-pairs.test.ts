@@ -39,6 +39,20 @@ test('boxes without size, inverted ones, and ones that are not finite', () => {
   expect(at([0, 0, Number.POSITIVE_INFINITY, 9])).toEqual([-1, -1]);
 });
 
+test('huge boxes are as near as small ones of the same proportions', () => {
+  const pair = [0, 0, 0, 1, 1, 1, 0.5, 0, 0, 1.5, 1, 1]; // 1/2 of 3/2 is shared; the hull is the union; centres 1/2 apart
+  for (const side of [1, 1e90, 1e150, 1e300, 1e308]) {
+    const [a, b] = [0, 6].map((at) => Float64Array.from(pair.slice(at, at + 6), (v) => v * side));
+    expect(boxGiou(a!, b!, { dim: 3 })[0]).toBeCloseTo(1 / 3, 12);
+    expect(boxDiou(a!, b!, { dim: 3 })[0]).toBeCloseTo(1 / 3 - 0.25 / 4.25, 12);
+    expect(boxDiou(a!, a!, { dim: 3 })).toEqual(Float64Array.of(1));
+  }
+  const most = Number.MAX_VALUE;
+  const halves = [Float64Array.of(-most, -most, 0, most), Float64Array.of(0, -most, most, most)] as const;
+  expect(boxDiou(...halves, { dim: 2 })[0]).toBeCloseTo(-1 / 8, 12);
+  expect(boxGiou(...halves, { dim: 2, extent: 'inclusive' })[0]).toBeCloseTo(0, 12);
+});
+
 describe.each([2, 3] as const)('in %dD', (dim) => {
   test.each(['half-open', 'inclusive'] as const)('native equals TypeScript to the last bit, %s', async (extent) => {
     await fc.assert(

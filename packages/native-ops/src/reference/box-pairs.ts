@@ -16,6 +16,19 @@ export function pairMeasureAt(
 ): number {
   const farthest = -1;
   for (let d = 0; d < 2 * dim; d++) if (!Number.isFinite(a[i + d]!) || !Number.isFinite(b[j + d]!)) return farthest;
+  let longest = 0; // half of it
+  for (let d = 0; d < dim; d++) {
+    const [minA, maxA, minB, maxB] = [a[i + d]!, a[i + dim + d]!, b[j + d]!, b[j + dim + d]!];
+    if (maxA < minA || maxB < minB) return farthest;
+    longest = Math.max(longest, Math.max(maxA, maxB) / 2 - Math.min(minA, minB) / 2);
+  }
+  // Lengths are measured in halves of the hull's longest side where they are huge: their volumes and squares would be infinite.
+  // Coordinates are halved before they are subtracted: even the difference of two finite numbers can be infinite.
+  const huge = longest > 1e100;
+  const part = huge ? 0.5 : 1;
+  const unit = huge ? longest : 1;
+  const length = (from: number, to: number) => (to * part - from * part + plus * part) / unit;
+  const centre = (from: number, to: number) => (from * part + to * part) / 2;
   let shared = 1;
   let sizeA = 1;
   let sizeB = 1;
@@ -24,12 +37,11 @@ export function pairMeasureAt(
   let diagonal = 0;
   for (let d = 0; d < dim; d++) {
     const [minA, maxA, minB, maxB] = [a[i + d]!, a[i + dim + d]!, b[j + d]!, b[j + dim + d]!];
-    if (maxA < minA || maxB < minB) return farthest;
-    shared *= Math.max(0, Math.min(maxA, maxB) - Math.max(minA, minB) + plus);
-    sizeA *= maxA - minA + plus;
-    sizeB *= maxB - minB + plus;
-    const side = Math.max(maxA, maxB) - Math.min(minA, minB) + plus;
-    const apart = (minA + maxA) / 2 - (minB + maxB) / 2;
+    shared *= Math.max(0, length(Math.max(minA, minB), Math.min(maxA, maxB)));
+    sizeA *= length(minA, maxA);
+    sizeB *= length(minB, maxB);
+    const side = length(Math.min(minA, minB), Math.max(maxA, maxB));
+    const apart = (centre(minA, maxA) - centre(minB, maxB)) / unit;
     hull *= side;
     distance += apart * apart;
     diagonal += side * side;
