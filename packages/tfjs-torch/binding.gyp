@@ -13,7 +13,7 @@
           "defines": ["_GLIBCXX_USE_CXX11_ABI=1"],
           "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++17", "-std=gnu++20"],
           "cflags_cc": ["-std=c++20", "-O3", "-fexceptions", "-frtti", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-Wall", "-Wno-unused-function"],
-          "libraries": ["-Wl,--no-as-needed", "-L<(libtorch)/lib", "-ltorch_cpu", "-lc10", "-ltorch", "-Wl,-rpath,<(libtorch)/lib", "-fopenmp"]
+          "libraries": ["-Wl,--no-as-needed", "-L<(libtorch)/lib", "-ltorch_cpu", "-lc10", "-ltorch", "-Wl,-rpath,<(libtorch)/lib", "-fopenmp", "-ldl"]
         }],
         ["OS == 'mac'", {
           "xcode_settings": {

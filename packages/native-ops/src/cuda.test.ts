@@ -70,6 +70,32 @@ test('the CUDA addon, where it is built, checks its arguments and ends no proces
   );
 });
 
+// What @mdt/tfjs-torch does to hand the memory of its tensors over.
+test('another native library opens the CUDA addon, agrees on the version, and gets errors as text', () => {
+  const { binary, available } = nativeOps.info().cuda;
+  expect(binary === undefined).toBe(cudaBinding().binding === undefined);
+  if (!binary) return;
+  const folder = mkdtempSync(join(tmpdir(), 'mdt-cuda-c-api-'));
+  try {
+    const program = join(folder, 'c-api');
+    const source = fileURLToPath(new URL('../test/cuda-c-api.cc', import.meta.url));
+    execFileSync(process.env.CXX ?? 'g++', ['-std=c++17', source, '-ldl', '-o', program]);
+    const lines = execFileSync(program, [binary], { encoding: 'utf8' }).split('\n');
+    expect(lines.slice(0, 4)).toEqual([
+      'version 1, later ones refused',
+      'workspace 0 320 480', // 16 bytes for each RoI and axis
+      '1 dim is 4, expected 2 or 3',
+      '1 there are 0 maps, expected 1 or more',
+    ]);
+    const tried = available ? 'choo' : '(find|choo)';
+    expect(lines[4]).toMatch(new RegExp(`^1 ${tried}.* the device: `));
+    expect(lines[5]).toMatch(new RegExp(`^1 ${tried}$`));
+    expect(lines[6]).toBe('1');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
 test('ops on device memory check what can be checked', () => {
   const call = { dim: 2, countA: 1, countB: 1, a: 16n, b: 16n, out: 16n } as const;
   expect(() => cudaPointers.boxIou({ ...call, dtype: 'int8' as 'float32' })).toThrow('cudaPointers.boxIou: dtype is int8');

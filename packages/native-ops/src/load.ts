@@ -18,12 +18,15 @@ export interface CudaInfo {
   available: boolean;
   /** The binary in use, or what was tried. */
   reason: string;
+  /** The binary's path where it loads, device or not: other native libraries open it too, see `csrc/cuda/c_api.h`. */
+  binary: string | undefined;
   /** In the order of their numbers, `cuda:0` first. */
   devices: CudaDevice[];
 }
 
 interface Loaded<Binding> {
   binding: Binding | undefined;
+  binary: string | undefined;
   reason: string;
 }
 
@@ -54,25 +57,25 @@ export const nativeOps = {
   /** Whether the C++ and the CUDA ops are in use, and why or why not. `MDT_NATIVE_OPS=off` in the environment turns both off. */
   info(): NativeInfo {
     native ??= loadNative();
-    const { binding, reason, devices } = cudaBinding();
+    const { binding, binary, reason, devices } = cudaBinding();
     const available = binding !== undefined && devices.length > 0;
-    return { native: native.binding !== undefined, reason: native.reason, cuda: { available, reason, devices } };
+    return { native: native.binding !== undefined, reason: native.reason, cuda: { available, reason, binary, devices } };
   },
 };
 
 function loadNative(): Loaded<NativeBinding> {
   const remedy = `TypeScript is used, which is slower; to compile the C++ ops run: node ${join(root, 'scripts', 'build-native.mjs')}`;
-  const { binding, reason } = load<NativeBinding>('mdt_native_ops.node');
-  return { binding, reason: binding || process.env.MDT_NATIVE_OPS === 'off' ? reason : `${reason}; ${remedy}` };
+  const { binding, binary, reason } = load<NativeBinding>('mdt_native_ops.node');
+  return { binding, binary, reason: binding || process.env.MDT_NATIVE_OPS === 'off' ? reason : `${reason}; ${remedy}` };
 }
 
 function loadCuda(): Loaded<CudaBinding> & { devices: CudaDevice[] } {
-  const { binding, reason } = load<CudaBinding>('mdt_native_ops_cuda.node');
-  if (!binding) return { binding, reason, devices: [] };
+  const { binding, binary, reason } = load<CudaBinding>('mdt_native_ops_cuda.node');
+  if (!binding) return { binding, binary, reason, devices: [] };
   try {
-    return { binding, reason, devices: binding.cudaDevices() };
+    return { binding, binary, reason, devices: binding.cudaDevices() };
   } catch (error) {
-    return { binding, reason: `${reason} finds no device: ${messageOf(error)}`, devices: [] };
+    return { binding, binary, reason: `${reason} finds no device: ${messageOf(error)}`, devices: [] };
   }
 }
 
@@ -83,7 +86,7 @@ function loadCuda(): Loaded<CudaBinding> & { devices: CudaDevice[] } {
  */
 function load<Binding>(name: string): Loaded<Binding> {
   if (process.env.MDT_NATIVE_OPS === 'off') {
-    return { binding: undefined, reason: 'turned off by MDT_NATIVE_OPS=off; TypeScript is used' };
+    return { binding: undefined, binary: undefined, reason: 'turned off by MDT_NATIVE_OPS=off; TypeScript is used' };
   }
   const require = createRequire(import.meta.url);
   const built = join(process.env.MDT_NATIVE_OPS_BUILD ?? join(root, 'build', 'Release'), name);
@@ -92,12 +95,12 @@ function load<Binding>(name: string): Loaded<Binding> {
   for (const binary of candidates) {
     if (!binary || !existsSync(binary)) continue;
     try {
-      return { binding: require(binary) as Binding, reason: binary };
+      return { binding: require(binary) as Binding, binary, reason: binary };
     } catch (error) {
       failures.push(`${binary} cannot be loaded (${messageOf(error)})`);
     }
   }
-  return { binding: undefined, reason: failures.length > 0 ? failures.join('; ') : `${built} does not exist` };
+  return { binding: undefined, binary: undefined, reason: failures.length > 0 ? failures.join('; ') : `${built} does not exist` };
 }
 
 function resolved(require: NodeJS.Require, id: string): string | undefined {

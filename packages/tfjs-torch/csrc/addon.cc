@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "call.h"
+#include "cuda_ops.h"
 #include "environment.h"
 
 namespace mdt {
@@ -173,6 +174,23 @@ napi_value configure(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// openCudaOps(path: string): void; of the whole process
+napi_value open_cuda_ops_at(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  size_t length = 0;
+  if (!arguments(env, info, argv) || napi_get_value_string_utf8(env, argv[0], nullptr, 0, &length) != napi_ok) {
+    return misuse(env, "openCudaOps: expected a path");
+  }
+  try {
+    std::string path(length, '\0');
+    if (napi_get_value_string_utf8(env, argv[0], path.data(), length + 1, &length) != napi_ok) return misuse(env, "openCudaOps: expected a path");
+    open_cuda_ops(path);
+  } catch (const std::exception& e) {
+    return fail(env, std::string("openCudaOps: ") + e.what());
+  }
+  return nullptr;
+}
+
 void cleanup(void* hint) {
   static_cast<Environment*>(hint)->executor.reset();  // joins the thread before the environment goes
 }
@@ -189,6 +207,7 @@ napi_value init(napi_env env, napi_value exports) {
       {"start", start}, {"run", run}, {"upload", upload}, {"free", free_slot}, {"readSync", read_sync}, {"read", read}, {"idle", idle},
       {"memory", memory}, {"deviceMemory", device_memory}, {"resetPeak", reset_peak}, {"emptyPool", empty_pool_of_device},
       {"profile", profile}, {"setThreads", set_threads}, {"configure", configure},
+      {"openCudaOps", open_cuda_ops_at},
   };
   for (const auto& f : functions) {
     napi_value fn;

@@ -77,6 +77,10 @@ void Device::empty_pool() const {
   c10::getDeviceAllocator(place_.type())->emptyCache();
 }
 
+void* current_stream(c10::Device place) {
+  return c10::impl::VirtualGuardImpl(place.type()).getStream(place).native_handle();
+}
+
 void set_numerics(const Numerics& n) {
   auto& context = at::globalContext();
   context.setDeterministicAlgorithms(n.deterministic, /*warn_only=*/false);

@@ -38,6 +38,9 @@ class Device {
   c10::Stream stream_;
 };
 
+// The stream that this thread queues its work on, as the device's own library knows it: a cudaStream_t on CUDA.
+void* current_stream(c10::Device place);
+
 // How many CUDA devices this libtorch can use, in words.
 std::string cuda_devices();
 

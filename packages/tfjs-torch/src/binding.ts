@@ -23,6 +23,7 @@ export interface Binding {
   profile(): number[];
   setThreads(threads: number): void;
   configure(deterministic: boolean, tf32: boolean, memoryBytes: number, poolBytes: number): void;
+  openCudaOps(path: string): void;
 }
 
 /** The engine cannot run here: says what was tried and what to do. */

@@ -2,6 +2,7 @@ import { findBackendFactory, registerBackend, setBackend } from '@tensorflow/tfj
 import '@tensorflow/tfjs-backend-cpu';
 import { type KernelTime, TorchBackend } from './backend.js';
 import { EngineUnavailableError, loadBinding } from './binding.js';
+import { openCudaOps } from './cuda-ops.js';
 import { installEarlyFreeGradients } from './gradients.js';
 import { backendName, register } from './kernel.js';
 import { blocks } from './kernels/blocks.js';
@@ -26,22 +27,7 @@ export { EngineUnavailableError } from './binding.js';
 export { LossScaler, type LossScalerOptions } from './loss-scaler.js';
 export type { TorchOptions } from './options.js';
 
-const nativeKernels = [
-  elementwise,
-  complex,
-  reduce,
-  shape,
-  blocks,
-  lookup,
-  linear,
-  conv,
-  pool,
-  fused,
-  norm,
-  image,
-  detection,
-  mdtKernels,
-];
+const nativeKernels = [elementwise, complex, reduce, shape, blocks, lookup, linear, conv, pool, fused, norm, image, mdtKernels];
 
 let backend: TorchBackend | undefined;
 
@@ -78,6 +64,7 @@ function start(threads: number, device: string, deterministic: boolean): TorchBa
     throw new EngineUnavailableError(`useTorch: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }
   for (const kernels of nativeKernels) register(kernels);
+  if (device === 'cpu' || openCudaOps(binding)) register(detection);
   register(fallbackKernels());
   installEarlyFreeGradients();
   return made;

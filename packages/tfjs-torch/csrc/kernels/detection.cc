@@ -1,42 +1,78 @@
-// RoIAlign of @mdt/native-ops on the memory of tensors: nothing is copied. What lives on another device takes the way over the host.
+// RoIAlign of @mdt/native-ops on the memory of tensors, on the processor and on a CUDA device: nothing is copied.
 #include "../../../native-ops/csrc/cpu/roi_align.h"
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 
 #include <algorithm>
 
 #include "../call.h"
+#include "../cuda_ops.h"
+#include "../device.h"
 
 namespace mdt {
 namespace {
 
 struct RoiCall {
-  std::vector<int64_t> pool, shapes;
+  int64_t dim;
+  std::vector<int64_t> pool, shapes;  // `shapes`: of the maps, one after the other
   std::vector<double> scales;
   bool single;
   int32_t ratio;
   int64_t maps;
+
+  at::IntArrayRef map_shape(int64_t i) const { return at::IntArrayRef(shapes).slice(i * (dim + 2), dim + 2); }
+  int64_t channels() const { return map_shape(0).back(); }
+  // [rois, ...pool, channels]
+  std::vector<int64_t> pooled_shape(int64_t rois) const {
+    std::vector<int64_t> shape{rois};
+    shape.insert(shape.end(), pool.begin(), pool.end());
+    shape.push_back(channels());
+    return shape;
+  }
 };
 
-RoiCall roi_call(Call& c, int64_t dim) {
+// `boxes`: [n, 2 · axes].
+RoiCall roi_call(Call& c, const at::Tensor& boxes) {
+  require(boxes.dim() == 2 && (boxes.size(1) == 4 || boxes.size(1) == 6), "boxes have four or six numbers each");
   RoiCall call;
+  call.dim = boxes.size(1) / 2;
   call.pool = c.integers();
   const int64_t scales = c.integer();
   for (int64_t i = 0; i < scales; i++) call.scales.push_back(c.number());
   call.single = c.flag();
   call.ratio = static_cast<int32_t>(c.integer());
   call.shapes = c.integers();
-  call.maps = static_cast<int64_t>(call.shapes.size()) / (dim + 2);
-  const auto maps = static_cast<size_t>(call.maps), axes = static_cast<size_t>(dim);
+  call.maps = static_cast<int64_t>(call.shapes.size()) / (call.dim + 2);
+  const auto maps = static_cast<size_t>(call.maps), axes = static_cast<size_t>(call.dim);
   require(maps >= 1 && call.shapes.size() == maps * (axes + 2) && call.scales.size() == maps * axes, "maps, shapes and scales do not go together");
   require(call.pool.size() == axes && call.ratio >= 0 && call.ratio <= 1024, "pool or sampling ratio is out of range");
   for (const int64_t n : call.pool) require(n >= 1 && n <= 65536, "pool is out of range");
   for (const double s : call.scales) require(s > 0 && s < 1e9, "a scale is out of range");
-  for (size_t i = 0; i < call.shapes.size(); i++) {
-    const size_t first = i / (axes + 2) * (axes + 2);
-    require(call.shapes[i] >= 0 && call.shapes[i] < (int64_t{1} << 31), "a map's size is out of range");
-    require(call.shapes[first] == call.shapes[0] && call.shapes[first + axes + 1] == call.shapes[axes + 1], "maps differ in batch or channels");
+  for (const int64_t n : call.shapes) require(n >= 0 && n < (int64_t{1} << 31), "a map's size is out of range");
+  for (int64_t i = 0; i < call.maps; i++) {
+    const at::IntArrayRef shape = call.map_shape(i);
+    require(shape.front() == call.shapes[0] && shape.back() == call.channels(), "maps differ in batch or channels");
   }
   return call;
+}
+
+// Held by the kernel while the op reads them.
+struct RoiTensors {
+  at::Tensor boxes, images, levels;
+};
+
+// To see whether a box names an image and a map that are there, the device would have to be waited for: such a box reads nothing
+// on CUDA, and is an error on a processor.
+RoiTensors roi_tensors(const Call& c, size_t first, const RoiCall& call) {
+  RoiTensors t{contiguous(c.in(first)), contiguous(c.in(first + 1)), contiguous(c.in(first + 2))};
+  require(t.images.numel() == t.boxes.size(0) && t.levels.numel() == t.boxes.size(0), "as many images and levels as boxes are needed");
+  if (!t.boxes.is_cpu()) return t;
+  const auto within = [](const at::Tensor& x, int64_t end) {
+    const int32_t* values = x.const_data_ptr<int32_t>();
+    return std::all_of(values, values + x.numel(), [&](int32_t v) { return v >= 0 && v < end; });
+  };
+  require(within(t.images, call.shapes[0]) && within(t.levels, call.maps), "a box names an image or a map that is not there");
+  return t;
 }
 
 template <int D>
@@ -50,43 +86,14 @@ RoiAlignOptions<D> options_of(const RoiCall& call) {
 }
 
 template <int D, class Value>
-RoiMap<D, Value> map_of(const RoiCall& call, int64_t i, Value* values) {
-  RoiMap<D, Value> map;
-  map.values = values;
-  for (int d = 0; d < D; d++) {
-    map.size[d] = call.shapes[i * (D + 2) + 1 + d];
-    map.scale[d] = call.scales[i * D + d];
+std::vector<RoiMap<D, Value>> maps_of(const RoiCall& call, const std::vector<at::Tensor>& tensors) {
+  std::vector<RoiMap<D, Value>> maps(tensors.size());
+  for (size_t i = 0; i < maps.size(); i++) {
+    maps[i].values = tensors[i].data_ptr<float>();
+    std::copy_n(call.map_shape(i).begin() + 1, D, maps[i].size);
+    std::copy_n(call.scales.begin() + i * D, D, maps[i].scale);
   }
-  return map;
-}
-
-// Spatial axes of boxes [n, 2 · axes].
-int64_t axes_of(const at::Tensor& boxes) {
-  require(boxes.dim() == 2 && (boxes.size(1) == 4 || boxes.size(1) == 6), "boxes have four or six numbers each");
-  return boxes.size(1) / 2;
-}
-
-at::Tensor on_host(const at::Tensor& x) { return x.cpu().contiguous(); }
-
-at::Tensor on_device(const Call& c, const at::Tensor& x) { return x.to(c.options(at::kFloat).device()); }
-
-// Held by the caller while the op reads them.
-struct RoiTensors {
-  at::Tensor boxes, images, levels;
-};
-
-RoiTensors roi_tensors(const Call& c, size_t first) {
-  return {on_host(c.in(first)), on_host(c.in(first + 1)), on_host(c.in(first + 2))};
-}
-
-// Every box names an image and a map that are there.
-void check_tensors(const RoiTensors& t, const RoiCall& call) {
-  require(t.images.numel() == t.boxes.size(0) && t.levels.numel() == t.boxes.size(0), "as many images and levels as boxes are needed");
-  const auto within = [](const at::Tensor& x, int64_t end) {
-    const int32_t* values = x.const_data_ptr<int32_t>();
-    return std::all_of(values, values + x.numel(), [&](int32_t v) { return v >= 0 && v < end; });
-  };
-  require(within(t.images, call.shapes[0]) && within(t.levels, call.maps), "a box names an image or a map that is not there");
+  return maps;
 }
 
 template <int D>
@@ -100,65 +107,103 @@ Execution execution() {
   return execution;
 }
 
-// boxes, images, levels, map...
 template <int D>
-void roi_align_forward(Call& c, const RoiCall& call) {
-  const RoiTensors tensors = roi_tensors(c, 0);
-  check_tensors(tensors, call);
-  std::vector<at::Tensor> held;
-  std::vector<RoiMap<D, const float>> maps;
-  for (int64_t i = 0; i < call.maps; i++) {
-    held.push_back(on_host(c.in(3 + i)));
-    const at::IntArrayRef shape(call.shapes.data() + i * (D + 2), D + 2);
-    require(held.back().sizes() == shape, "a map has another shape than was said");
-    maps.push_back(map_of<D, const float>(call, i, held.back().data_ptr<float>()));
-  }
-  const int64_t channels = held[0].size(-1);
-  std::vector<int64_t> shape{tensors.images.numel()};
-  shape.insert(shape.end(), call.pool.begin(), call.pool.end());
-  shape.push_back(channels);
-  at::Tensor out = at::empty(shape, held[0].options());
-  roi_align<D, float>(maps.data(), static_cast<int32_t>(call.maps), held[0].size(0), channels, rois_of<D>(tensors),
+void align(const RoiCall& call, const RoiTensors& rois, const std::vector<at::Tensor>& maps, at::Tensor& out) {
+  const auto list = maps_of<D, const float>(call, maps);
+  roi_align<D, float>(list.data(), static_cast<int32_t>(list.size()), call.shapes[0], out.size(-1), rois_of<D>(rois),
                       options_of<D>(call), execution(), out.data_ptr<float>());
-  c.out(on_device(c, out));
+}
+
+template <int D>
+void align_grad(const RoiCall& call, const RoiTensors& rois, const at::Tensor& dy, std::vector<at::Tensor>& maps) {
+  const auto list = maps_of<D, float>(call, maps);
+  roi_align_grad<D, float>(dy.data_ptr<float>(), list.data(), static_cast<int32_t>(list.size()), call.shapes[0], dy.size(-1),
+                           rois_of<D>(rois), options_of<D>(call), execution());
+}
+
+// The same op on a CUDA device: its library queues the work on this thread's stream.
+class OnDevice {
+ public:
+  OnDevice(const RoiCall& call, const RoiTensors& rois, const std::vector<at::Tensor>& maps) : maps_(maps.size()) {
+    for (size_t i = 0; i < maps.size(); i++) {
+      maps_[i].values = maps[i].data_ptr<float>();
+      std::copy_n(call.map_shape(i).begin() + 1, call.dim, maps_[i].size);
+      std::copy_n(call.scales.begin() + i * call.dim, call.dim, maps_[i].scale);
+    }
+    const c10::Device place = rois.boxes.device();
+    request_.device = place.index();
+    request_.stream = current_stream(place);
+    request_.dim = static_cast<int32_t>(call.dim);
+    request_.map_count = static_cast<int32_t>(maps_.size());
+    request_.maps = maps_.data();
+    request_.batch = call.shapes[0];
+    request_.channels = call.channels();
+    request_.count = rois.images.numel();
+    request_.boxes = rois.boxes.data_ptr<float>();
+    request_.images = rois.images.data_ptr<int32_t>();
+    request_.levels = rois.levels.data_ptr<int32_t>();
+    std::copy_n(call.pool.begin(), call.dim, request_.pool);
+    request_.single = call.single;
+    request_.ratio = call.ratio;
+    request_.aligned = true;
+  }
+
+  void align(at::Tensor& out) { expect(ops_.roi_align(&request_, out.data_ptr<float>(), error())); }
+
+  void align_grad(const at::Tensor& dy) {
+    const bool deterministic = at::globalContext().deterministicAlgorithms();
+    const size_t bytes = ops_.roi_align_grad_workspace(request_.dim, request_.count, deterministic);
+    // Given back at once: the allocator hands it out again on this stream only, behind the op.
+    const at::Tensor workspace = at::empty({static_cast<int64_t>(bytes)}, dy.options().dtype(at::kByte));
+    expect(ops_.roi_align_grad(&request_, dy.data_ptr<float>(), deterministic, workspace.data_ptr(), bytes, error()));
+  }
+
+ private:
+  cuda_api::ErrorText error() { return {text_, sizeof text_}; }
+  void expect(int32_t failed) const {
+    if (failed) throw std::runtime_error(text_);
+  }
+
+  const cuda_api::Ops& ops_ = cuda_ops();
+  std::vector<cuda_api::RoiMap> maps_;
+  cuda_api::RoiAlign request_{};
+  char text_[512] = "";
+};
+
+// boxes, images, levels, map...
+void roi_align_forward(Call& c) {
+  const RoiCall call = roi_call(c, c.in(0));
+  const RoiTensors rois = roi_tensors(c, 0, call);
+  std::vector<at::Tensor> maps;
+  for (int64_t i = 0; i < call.maps; i++) {
+    maps.push_back(contiguous(c.in(3 + i)));
+    require(maps.back().sizes() == call.map_shape(i), "a map has another shape than was said");
+  }
+  at::Tensor out = at::empty(call.pooled_shape(rois.images.numel()), c.options(at::kFloat));
+  if (!out.is_cpu() && out.numel() > 0) OnDevice(call, rois, maps).align(out);
+  if (out.is_cpu()) call.dim == 3 ? align<3>(call, rois, maps, out) : align<2>(call, rois, maps, out);
+  c.out(out);
 }
 
 // dy, boxes, images, levels
-template <int D>
-void roi_align_backward(Call& c, const RoiCall& call) {
-  const at::Tensor dy = on_host(c.in(0));
-  const RoiTensors tensors = roi_tensors(c, 1);
-  check_tensors(tensors, call);
-  std::vector<int64_t> pooled{tensors.boxes.size(0)};
-  pooled.insert(pooled.end(), call.pool.begin(), call.pool.end());
-  pooled.push_back(call.shapes[D + 1]);
-  require(dy.sizes() == at::IntArrayRef(pooled), "dy has another shape than the result");
-  std::vector<at::Tensor> outs;
-  std::vector<RoiMap<D, float>> maps;
-  for (int64_t i = 0; i < call.maps; i++) {
-    const auto first = call.shapes.begin() + i * (D + 2);
-    outs.push_back(at::empty(std::vector<int64_t>(first, first + D + 2), dy.options()));
-    maps.push_back(map_of<D, float>(call, i, outs.back().data_ptr<float>()));
-  }
-  roi_align_grad<D, float>(dy.data_ptr<float>(), maps.data(), static_cast<int32_t>(call.maps), call.shapes[0], dy.size(-1),
-                           rois_of<D>(tensors), options_of<D>(call), execution());
-  for (int64_t i = 0; i < call.maps; i++) c.out(on_device(c, outs[i]), i);
+void roi_align_backward(Call& c) {
+  const at::Tensor dy = contiguous(c.in(0));
+  const RoiCall call = roi_call(c, c.in(1));
+  const RoiTensors rois = roi_tensors(c, 1, call);
+  require(dy.sizes() == at::IntArrayRef(call.pooled_shape(rois.images.numel())), "dy has another shape than the result");
+  std::vector<at::Tensor> maps;
+  for (int64_t i = 0; i < call.maps; i++) maps.push_back(at::empty(call.map_shape(i), c.options(at::kFloat)));
+  if (!dy.is_cpu()) OnDevice(call, rois, maps).align_grad(dy);
+  if (dy.is_cpu()) call.dim == 3 ? align_grad<3>(call, rois, dy, maps) : align_grad<2>(call, rois, dy, maps);
+  for (int64_t i = 0; i < call.maps; i++) c.out(maps[i], i);
 }
 
 }  // namespace
 
 void add_detection(std::vector<Kernel>& k) {
   k.insert(k.end(), {
-      {"RoiAlign", [](Call& c) {
-         const int64_t dim = axes_of(c.in(0));
-         const RoiCall call = roi_call(c, dim);
-         dim == 3 ? roi_align_forward<3>(c, call) : roi_align_forward<2>(c, call);
-       }},
-      {"RoiAlignGrad", [](Call& c) {
-         const int64_t dim = axes_of(c.in(1));
-         const RoiCall call = roi_call(c, dim);
-         dim == 3 ? roi_align_backward<3>(c, call) : roi_align_backward<2>(c, call);
-       }},
+      {"RoiAlign", roi_align_forward},
+      {"RoiAlignGrad", roi_align_backward},
   });
 }
 
