@@ -6,6 +6,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { cudaArchs, findNvcc } from '../packages/native-ops/scripts/cuda-toolkit.mjs';
 import { provideLibtorch } from './setup/libtorch.mjs';
 import { buildPackages } from './setup/packages.mjs';
 import {
@@ -126,6 +127,32 @@ async function buildAddon(name, { sources, extra = [], instead }, say) {
   return 'built';
 }
 
+/** Whether this machine has a GPU of NVIDIA's that it may use. */
+const hasGpu = async () => existsSync('/dev/nvidia0') || (await run('nvidia-smi', ['--list-gpus'])).code === 0;
+
+/** Builds the CUDA ops of @mdt/native-ops where they can be compiled and can run; elsewhere nothing asks for them. */
+async function buildCudaOps(nvcc, say) {
+  const own = ['csrc', 'scripts'].map((part) => at('packages/native-ops', part));
+  const archs = cudaArchs().join(', ');
+  const hash = hashOf(own, [process.platform, process.arch, nvcc, archs]);
+  const binary = at('packages/native-ops/build/Release/mdt_native_ops_cuda.node');
+  if (unchanged('cuda ops', hash, [binary])) return 'unchanged';
+  remember('cuda ops', undefined);
+  say('compiles, which can take minutes the first time');
+  const { code, output } = await run(process.execPath, [at('packages/native-ops/scripts/build-cuda.mjs')]);
+  if (code !== 0) {
+    missing.push({
+      what: 'the CUDA ops of @mdt/native-ops were not built',
+      instead: 'RoIAlign on CUDA tensors is composed of TensorFlow.js ops, which is slower',
+      mend: 'see why: node packages/native-ops/scripts/build-cuda.mjs --verbose',
+    });
+    say(tail(output, 10));
+    return 'not built';
+  }
+  remember('cuda ops', hash);
+  return `built for ${archs}`;
+}
+
 async function provideData(names, say) {
   const { fetchData } = await import('./data.mjs');
   const changed = await fetchData(names, { log: say }).catch((error) => {
@@ -145,6 +172,9 @@ async function setUp({ data, withLibtorch }) {
   if (withLibtorch) await step('libtorch', findLibtorch);
   const fallback = { sources: [], instead: 'its TypeScript twins are used, which are slower' };
   await step('native addon of @mdt/native-ops', (say) => buildAddon('native-ops', fallback, say));
+  const nvcc = findNvcc();
+  if (nvcc && (await hasGpu()))
+    await step('CUDA ops of @mdt/native-ops, as here are nvcc and a GPU', (say) => buildCudaOps(nvcc, say));
   const torch = readJsonOr(at('.mdt/libtorch.json'), undefined);
   if (withLibtorch && torch) {
     const extra = [torch.path, torch.version, torch.cuda];

@@ -1,7 +1,7 @@
 // npm run test:gpu: the CUDA ops on a machine with a GPU. Compiles them for it, compares them with the CPU ops on the recordings
-// and on random input, runs that under compute-sanitizer where the machine has it, and times them beside torch on the same GPU
-// where python3 has torch. Exit code 2, and a line that says so, where there is no GPU. Wants nvcc, g++ and a finished set-up, or
-// with --prebuilt the addons and packages as they are.
+// and on random input, runs that under compute-sanitizer where the machine has it, lets @mdt/tfjs-torch use them on its tensors
+// where its libtorch has CUDA, and times them beside torch on the same GPU where python3 has torch. Exit code 2, and a line that
+// says so, where there is no GPU. Wants nvcc, g++ and a finished set-up, or with --prebuilt the addons and packages as they are.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { buildCuda } from '../packages/native-ops/scripts/build-cuda.mjs';
@@ -52,6 +52,10 @@ if (has('compute-sanitizer', ['--version'])) {
 } else {
   console.log('test:gpu: compute-sanitizer is not on this machine.');
 }
+// The engine on CUDA tensors: where its libtorch has CUDA.
+const engine = show(process.execPath, [at('checks/gpu/engine.mjs')]);
+if (engine === noGpu) console.log('test:gpu: the engine has no CUDA here: its kernels on CUDA tensors were not tested.');
+else if (engine !== 0) failed.push('engine');
 if (has('python3', ['-c', 'import torch; assert torch.cuda.is_available()'])) {
   if (show('python3', [at('checks/gpu/bench.py'), process.execPath]) !== 0) failed.push('benchmark');
 } else {
