@@ -13,8 +13,8 @@ namespace mdt {
 
 class Call {
  public:
-  Call(std::vector<const at::Tensor*> inputs, const double* attrs, size_t num_attrs, size_t num_outputs, c10::Device device)
-      : inputs_(std::move(inputs)), attrs_(attrs), num_attrs_(num_attrs), outputs_(num_outputs), device_(device) {}
+  Call(std::vector<const at::Tensor*> inputs, std::vector<at::Tensor*> prepared, const double* attrs, size_t num_attrs, size_t num_outputs, c10::Device device)
+      : inputs_(std::move(inputs)), prepared_(std::move(prepared)), attrs_(attrs), num_attrs_(num_attrs), outputs_(num_outputs), device_(device) {}
 
   // Input i; throws when the caller left it out. What is held in 16 bits comes as float32.
   const at::Tensor& in(size_t i) const {
@@ -34,6 +34,11 @@ class Call {
     const at::ScalarType type = stored(i).scalar_type();
     for (size_t k = 0; k < inputs_.size(); k++) if (has(k) && stored(k).scalar_type() != type) return in(i);
     return stored(i);
+  }
+  // What an earlier call left here for input i, undefined at first; it lives as long as the input, whose values never change.
+  at::Tensor& prepared(size_t i) const {
+    stored(i);
+    return *prepared_[i];
   }
   bool has(size_t i) const { return i < inputs_.size() && inputs_[i] != nullptr; }
   size_t num_inputs() const { return inputs_.size(); }
@@ -68,6 +73,7 @@ class Call {
 
  private:
   std::vector<const at::Tensor*> inputs_;
+  std::vector<at::Tensor*> prepared_;
   mutable std::vector<at::Tensor> converted_;
   const double* attrs_;
   size_t num_attrs_;

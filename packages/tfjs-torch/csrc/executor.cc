@@ -18,6 +18,10 @@ namespace {
 // fill the memory.
 constexpr size_t kMaxQueued = 65536;
 constexpr size_t kMaxQueuedBytes = size_t{512} << 20;
+// Commands that the executor takes at a time: each time it takes the lock, JavaScript may have to wait.
+constexpr size_t kTaken = 64;
+// How long the executor looks for the next command before it sleeps: waking it costs JavaScript more than a small kernel does.
+constexpr auto kWatch = std::chrono::microseconds(30);
 
 void describe_shape(std::ostringstream& text, const double* sizes, size_t rank) {
   text << "[";
@@ -108,33 +112,54 @@ void Executor::loop(int threads) {
   at::set_num_threads(threads);  // OpenMP keeps the count per thread
   const c10::InferenceMode no_autograd;
   device_.enter();
-  for (;;) {
-    Command command;
-    {
-      std::unique_lock lock(mutex_);
-      wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-      if (stopping_) break;
-      command = std::move(queue_.front());
-      queue_.pop_front();
-      queued_bytes_ -= command.bytes;
-      if (queue_.size() <= kMaxQueued / 2 && queued_bytes_ <= kMaxQueuedBytes / 2) room_.notify_all();
+  while (take()) {
+    while (!taken_.empty() && !stopping_) {
+      const Command command = std::move(taken_.front());
+      taken_.pop_front();
+      if (command.run) command.run();
+      else execute(command.opcode, command.args);
     }
-    command.run();
   }
   table_.clear();
 }
 
-void Executor::post(std::function<void()> run, size_t bytes) {
+// Waits for commands and takes some; false where the executor is to stop.
+bool Executor::take() {
+  const bool alone = std::thread::hardware_concurrency() < 2;  // whom it waits for could not run
+  const auto patience = std::chrono::steady_clock::now() + kWatch;
+  while (!alone && !ready_ && !stopping_ && std::chrono::steady_clock::now() < patience) {
+  }
+  std::unique_lock lock(mutex_);
+  sleeping_ = true;
+  wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+  sleeping_ = false;
+  if (stopping_) return false;
+  // What holds memory of the host ends a turn: the bound counts it until it runs.
+  for (size_t bytes = 0; bytes == 0 && !queue_.empty() && taken_.size() < kTaken;) {
+    bytes = queue_.front().bytes;
+    queued_bytes_ -= bytes;
+    taken_.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  ready_ = !queue_.empty();
+  if (queue_.size() <= kMaxQueued / 2 && queued_bytes_ <= kMaxQueuedBytes / 2) room_.notify_all();
+  return true;
+}
+
+void Executor::post(Command command) {
+  bool wake = false;
   {
     std::unique_lock lock(mutex_);
     if (queue_.size() >= kMaxQueued || queued_bytes_ >= kMaxQueuedBytes) {
       room_.wait(lock, [this] { return stopping_ || (queue_.size() <= kMaxQueued / 2 && queued_bytes_ <= kMaxQueuedBytes / 2); });
     }
     if (stopping_) return;
-    queue_.push_back({std::move(run), bytes});
-    queued_bytes_ += bytes;
+    queued_bytes_ += command.bytes;
+    queue_.push_back(std::move(command));
+    ready_ = true;
+    wake = sleeping_;
   }
-  wake_.notify_one();
+  if (wake) wake_.notify_one();
 }
 
 void Executor::post_and_wait(std::function<void()> run) {
@@ -157,7 +182,7 @@ Slot& Executor::slot(int64_t index) {
 }
 
 void Executor::run(int opcode, std::vector<double> args) {
-  post([this, opcode, args = std::move(args)] { execute(opcode, args); });
+  post(Command{{}, 0, opcode, std::move(args)});
 }
 
 void Executor::upload(int64_t index, at::Tensor host) {
@@ -237,24 +262,26 @@ void Executor::execute(int opcode, const std::vector<double>& args) {
     slot(o.slot);  // grow now: inputs are pointers into the table
   }
   std::vector<const at::Tensor*> inputs(static_cast<size_t>(args[at++]), nullptr);
+  std::vector<at::Tensor*> prepared(inputs.size(), nullptr);
   FailurePtr error;
   for (size_t i = 0; i < inputs.size(); i++) {
     const int64_t index = static_cast<int64_t>(args[at + i]);
     if (index < 0 || error) continue;
-    const Slot& s = slot(index);
+    Slot& s = slot(index);
     if (s.error) {
       error = s.error;  // the first failure is the one to report
     } else if (!s.tensor.defined()) {
       error = std::make_shared<Failure>(Failure{std::string(kernel.name) + ": input " + std::to_string(i) + " is disposed", kKernelFailed});
     } else {
       inputs[i] = &s.tensor;
+      prepared[i] = &s.prepared;
     }
   }
   at += inputs.size();
   const size_t num_attrs = static_cast<size_t>(args[at++]);
   std::vector<at::Tensor> results;
   if (!error) {
-    Call call(inputs, args.data() + at, num_attrs, outputs.size(), device_.place());
+    Call call(inputs, std::move(prepared), args.data() + at, num_attrs, outputs.size(), device_.place());
     copies() = {};
     const auto start = std::chrono::steady_clock::now();
     try {

@@ -3,6 +3,7 @@
 #pragma once
 #include <ATen/ATen.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -32,6 +33,7 @@ FailurePtr current_failure(const std::string& who);
 struct Slot {
   at::Tensor tensor;
   FailurePtr error;
+  at::Tensor prepared{};  // the tensor as a kernel reads it, for its next call
 };
 
 struct KernelProfile {
@@ -69,12 +71,16 @@ class Executor {
 
  private:
   struct Command {
-    std::function<void()> run;
-    size_t bytes;  // of host memory that it holds
+    std::function<void()> run;  // empty where a kernel is to run
+    size_t bytes = 0;           // of host memory that it holds
+    int opcode = 0;
+    std::vector<double> args;
   };
-  void post(std::function<void()> run, size_t bytes = 0);
+  void post(Command command);
+  void post(std::function<void()> run, size_t bytes = 0) { post(Command{std::move(run), bytes, 0, {}}); }
   void post_and_wait(std::function<void()> run);
   void loop(int threads);
+  bool take();
   void execute(int opcode, const std::vector<double>& args);
   Slot& slot(int64_t index);
 
@@ -83,7 +89,10 @@ class Executor {
   std::condition_variable wake_, room_;
   std::deque<Command> queue_;
   size_t queued_bytes_ = 0;
-  bool stopping_ = false;
+  bool sleeping_ = false;
+  std::atomic<bool> ready_{false};  // the queue holds something
+  std::atomic<bool> stopping_{false};
+  std::deque<Command> taken_;  // from the queue, by the executor's thread
 
   std::vector<Slot> table_;              // only touched by the executor's thread
   std::vector<KernelProfile> profile_;   // likewise

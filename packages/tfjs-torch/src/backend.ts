@@ -1,12 +1,4 @@
-import {
-  type BackendValues,
-  type DataId,
-  DataStorage,
-  type DataType,
-  engine,
-  KernelBackend,
-  type TensorInfo,
-} from '@tensorflow/tfjs-core';
+import { type BackendValues, type DataId, type DataType, engine, KernelBackend, type TensorInfo } from '@tensorflow/tfjs-core';
 import type { Binding } from './binding.js';
 import { typedArray, utf8 } from './values.js';
 
@@ -67,12 +59,11 @@ const blockLength = 1 << 20;
  * tensor table and knows every shape, so that it runs ahead and waits only to read.
  */
 export class TorchBackend extends KernelBackend {
-  private data: DataStorage<TensorRecord>;
+  private readonly data = new Map<DataId, TensorRecord>();
   private readonly block = new Float64Array(new SharedArrayBuffer(8 * blockLength)); // native code keeps its address
   private readonly opcodes = new Map<string, number>();
   private readonly freeSlots: number[] = [];
   private numSlots = 0;
-  private dataIds = 0;
   /** Every product kernel sends it along: what is queued keeps the precision of its call. */
   precision: Precision = 'float32';
 
@@ -82,7 +73,6 @@ export class TorchBackend extends KernelBackend {
     readonly device: string,
   ) {
     super();
-    this.data = new DataStorage(this, engine());
     for (const [opcode, name] of binding.kernels.entries()) this.opcodes.set(name, opcode);
     binding.start(this.block, threads, device);
   }
@@ -90,7 +80,7 @@ export class TorchBackend extends KernelBackend {
   // Reserved for TensorFlow.js: the fields of the engine's backend interface.
 
   override numDataIds(): number {
-    return this.dataIds;
+    return this.data.size;
   }
 
   override write(values: ArrayLike<unknown>, shape: number[], dtype: DataType): DataId {
@@ -102,7 +92,6 @@ export class TorchBackend extends KernelBackend {
   override move(dataId: DataId, values: ArrayLike<unknown>, shape: number[], dtype: DataType, refCount: number): void {
     if (dtype === 'string') {
       this.data.set(dataId, { slot: -1, dtype, refCount, strings: utf8(values, shape) });
-      this.dataIds++;
       return;
     }
     const code = dtypeCode(dtype, 'tensor');
@@ -124,7 +113,6 @@ export class TorchBackend extends KernelBackend {
     const known = dtype === 'int32' && values != null && values.length > 0 && values.length <= maxKnown;
     const range = known ? { range: [Math.min(...(values as number[])), Math.max(...(values as number[]))] as const } : {};
     this.data.set(dataId, { slot, dtype, refCount, ...range });
-    this.dataIds++;
   }
 
   /** Values; of complex numbers real and imaginary parts in turn, of strings their UTF-8 bytes. */
@@ -139,12 +127,11 @@ export class TorchBackend extends KernelBackend {
   }
 
   override disposeData(dataId: DataId, force = false): boolean {
-    if (!this.data.has(dataId)) return true;
     const record = this.data.get(dataId);
+    if (!record) return true;
     record.refCount--;
     if (!force && record.refCount > 0) return false;
     this.data.delete(dataId);
-    this.dataIds--;
     if (record.slot >= 0) this.release(record.slot);
     return true;
   }
@@ -153,16 +140,15 @@ export class TorchBackend extends KernelBackend {
   override dispose(): void {
     const free = new Set(this.freeSlots);
     for (let slot = 0; slot < this.numSlots; slot++) if (!free.has(slot)) this.release(slot);
-    this.data = new DataStorage(this, engine());
-    this.dataIds = 0;
+    this.data.clear();
   }
 
   override refCount(dataId: DataId): number {
-    return this.data.has(dataId) ? this.data.get(dataId).refCount : 0;
+    return this.data.get(dataId)?.refCount ?? 0;
   }
 
   override incRef(dataId: DataId): void {
-    this.data.get(dataId).refCount++;
+    this.record(dataId, 'incRef').refCount++;
   }
 
   /** `numBytesNative`: bytes of the distinct storages that native tensors hold; waits for the queue. */
@@ -217,21 +203,18 @@ export class TorchBackend extends KernelBackend {
     if (opcode === undefined) throw new Error(`${name}: the addon has no such kernel`);
     const inputSlots = inputs.map((input) => (input == null ? -1 : this.nativeSlot(input, name)));
     for (const { dtype } of outputs) dtypeCode(dtype, name);
-    const results = outputs.map(({ shape, dtype }) => {
+    const { block } = this;
+    let at = 0;
+    block[at++] = outputs.length;
+    const results = outputs.map(({ shape, dtype }): TensorInfo => {
       const slot = this.newSlot();
       const dataId = {};
       this.data.set(dataId, { slot, dtype, refCount: 1 });
-      this.dataIds++;
-      return { slot, info: { dataId, shape: shape.slice(), dtype } };
-    });
-    const { block } = this;
-    let at = 0;
-    block[at++] = results.length;
-    for (const { slot, info } of results) {
       block[at++] = slot;
-      block[at++] = info.shape.length;
-      for (const size of info.shape) block[at++] = size;
-    }
+      block[at++] = shape.length;
+      for (const size of shape) block[at++] = size;
+      return { dataId, shape: shape.slice(), dtype };
+    });
     block[at++] = inputSlots.length;
     for (const slot of inputSlots) block[at++] = slot;
     const countAt = at++;
@@ -248,10 +231,10 @@ export class TorchBackend extends KernelBackend {
       if (at > block.length) throw new RangeError(`${name}: more than ${blockLength} arguments`);
       this.binding.run(opcode);
     } catch (error) {
-      for (const { info } of results) this.drop(info);
+      for (const info of results) this.drop(info);
       throw error;
     }
-    return results.map(({ info }) => info);
+    return results;
   }
 
   /** The least and the greatest of integers that came from JavaScript; undefined of what a kernel made, or of many. */
@@ -299,9 +282,11 @@ export class TorchBackend extends KernelBackend {
   }
 
   private record(dataId: DataId, who: string): TensorRecord {
-    // DataStorage.get moves data from another backend; for an id that no backend has it fails without a clear word.
-    if (!this.data.has(dataId) && !isTracked(dataId)) throw new Error(`${who}: the tensor is disposed`);
-    return this.data.get(dataId);
+    const record = this.data.get(dataId);
+    if (record) return record;
+    if (!isTracked(dataId)) throw new Error(`${who}: the tensor is disposed`);
+    engine().moveData(this, dataId); // from another backend
+    return this.data.get(dataId)!;
   }
 
   private nativeSlot({ dataId, dtype }: TensorInfo, who: string): number {

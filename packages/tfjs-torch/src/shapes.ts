@@ -2,6 +2,7 @@ import { util } from '@tensorflow/tfjs-core';
 
 /** Shape that two operands broadcast to; throws like TensorFlow.js where they do not. */
 export function broadcastShape(a: readonly number[], b: readonly number[], who: string): number[] {
+  if (a.length === b.length && a.every((n, i) => n === b[i])) return a.slice();
   const rank = Math.max(a.length, b.length);
   return Array.from({ length: rank }, (_, i) => {
     const m = a[a.length - rank + i] ?? 1;

@@ -8,13 +8,19 @@
 namespace mdt {
 namespace {
 
-// [k…, in, out] as tfjs has it, to [out, in, k…] in channels-last memory, and its type, in one pass.
+// [k…, in, out] as tfjs has it, to [out, in, k…] in channels-last memory, and its type. In memory that is the transpose of a matrix,
+// which ATen copies in blocks where the type stays: many times quicker than along the axes, with a change of type.
 at::Tensor filter_to_aten(const at::Tensor& filter, at::ScalarType type) {
-  return filter.movedim({-1, -2}, {0, 1}).to(filter.options().dtype(type), false, true, channels_last_format(filter.dim()));
+  std::vector<int64_t> sizes{filter.size(-1)};  // [out, k…, in]
+  sizes.insert(sizes.end(), filter.sizes().begin(), filter.sizes().end() - 1);
+  return filter.reshape({-1, filter.size(-1)}).to(type).t().contiguous().view(sizes).movedim(-1, 1);
 }
 
 at::Tensor filter_from_aten(const at::Tensor& filter) {
-  return filter.movedim({0, 1}, {-1, -2}).to(filter.options().dtype(at::kFloat), false, true, at::MemoryFormat::Contiguous);
+  const at::Tensor last = channels_last(filter);  // [out, k…, in]
+  std::vector<int64_t> sizes(last.sizes().begin() + 1, last.sizes().end());
+  sizes.push_back(last.size(0));
+  return last.view({last.size(0), -1}).t().contiguous().to(at::kFloat).view(sizes);
 }
 
 // A filter of which only the shape counts; row-major, for ATen's kernel for small images takes nothing else.
@@ -69,6 +75,28 @@ at::Tensor weights_of(const Call& c, size_t i) {
   return contiguous(weights);
 }
 
+// The filter of a call: float32 in memory order, and as ATen wants it. In 16 bits that is kept: forward and backward read it, and a
+// model that only predicts reads it again and again.
+class Filter {
+ public:
+  Filter(const Call& c, size_t i) : values_(weights_of(c, i)), kept_(c.prepared(i)) {}
+  const at::Tensor& values() const { return values_; }
+  at::Tensor to_aten(at::ScalarType type) const {
+    if (!is_low(type)) return filter_to_aten(values_, type);
+    if (!kept_.defined() || kept_.scalar_type() != type) kept_ = filter_to_aten(values_, type);
+    return kept_;
+  }
+  // Of a pointwise layer: [in, out].
+  at::Tensor as_matrix(at::ScalarType type) const {
+    if (!is_low(type)) return values_.reshape({values_.size(-2), values_.size(-1)});
+    return channels_last(to_aten(type)).reshape({values_.size(-1), values_.size(-2)}).t();
+  }
+
+ private:
+  at::Tensor values_;
+  at::Tensor& kept_;
+};
+
 at::Tensor through_activation(Call& c, const Geometry& g) {
   const at::Tensor dy = operand(c.stored(0), g);
   require(g.activation == 0 || c.stored(1).sizes() == dy.sizes(), "y has another shape than dy");
@@ -108,9 +136,11 @@ constexpr float kSlopes[] = {1.0f, 0.0f, 0.01f};  // by activation
 enum class Method { kAten, kMatrix, kDirect, kWinograd };
 enum class Pass { kForward, kInputGradient, kFilterGradient };
 
-bool is_pointwise(const direct::Shape& s) {
-  return s.window == std::array<int64_t, 3>{1, 1, 1} && s.strides == s.window && s.pads == std::array<int64_t, 3>{0, 0, 0};
+bool is_pointwise_but_strides(const direct::Shape& s) {
+  return s.window == std::array<int64_t, 3>{1, 1, 1} && s.pads == std::array<int64_t, 3>{0, 0, 0};
 }
+
+bool is_pointwise(const direct::Shape& s) { return is_pointwise_but_strides(s) && s.strides == s.window; }
 
 // Whether transforming the filters is repaid, by the tiles of a slice. Against oneDNN's bfloat16: its float32 is slower than the
 // tiles even for a few.
@@ -137,30 +167,27 @@ at::Tensor& activate(at::Tensor& y, const Geometry& g) {
 
 at::Tensor as_rows(const at::Tensor& x) { return x.reshape({-1, x.size(-1)}); }
 
-// A pointwise filter as a matrix [in, out].
-at::Tensor as_matrix(const at::Tensor& filter, const at::Tensor& like) { return filter.reshape({filter.size(-2), filter.size(-1)}).to(like.scalar_type()); }
-
 // x [n, …, in], filter [k…, in, out] → [n, …, out]; x as operand() gives it, filter and bias float32.
-at::Tensor forward(const at::Tensor& x, const at::Tensor& filter, const std::optional<at::Tensor>& bias, const Geometry& g,
+at::Tensor forward(const at::Tensor& x, const Filter& filter, const std::optional<at::Tensor>& bias, const Geometry& g,
                    const std::vector<int64_t>& shape) {
-  const direct::Shape s = direct_shape(x.sizes(), shape, filter.sizes(), g, g.pads);
+  const direct::Shape s = direct_shape(x.sizes(), shape, filter.values().sizes(), g, g.pads);
   const Method how = method(x, s, Pass::kForward);
   if (how == Method::kDirect || how == Method::kWinograd) {
     at::Tensor y = at::empty(shape, x.options());
     with_elements(x, [&](auto zero) {
       using E = decltype(zero);
-      (how == Method::kWinograd ? winograd::forward<E> : direct::forward<E>)(s, x.const_data_ptr<E>(), filter.const_data_ptr<float>(),
+      (how == Method::kWinograd ? winograd::forward<E> : direct::forward<E>)(s, x.const_data_ptr<E>(), filter.values().const_data_ptr<float>(),
                                                                              bias ? bias->const_data_ptr<float>() : nullptr, kSlopes[g.activation], y.mutable_data_ptr<E>());
     });
     return y;
   }
   const auto low_bias = bias ? std::optional<at::Tensor>(bias->to(x.scalar_type())) : std::nullopt;
   if (how == Method::kMatrix) {
-    const at::Tensor matrix = as_matrix(filter, x);
+    const at::Tensor matrix = filter.as_matrix(x.scalar_type());
     at::Tensor y = bias ? at::addmm(*low_bias, as_rows(x), matrix) : at::mm(as_rows(x), matrix);
     return activate(y, g).reshape(shape);
   }
-  at::Tensor y = channels_last(at::convolution(channels_first(x), filter_to_aten(filter, x.scalar_type()), low_bias, g.strides, g.pads, g.ones(), false, g.zeros(), 1));
+  at::Tensor y = channels_last(at::convolution(channels_first(x), filter.to_aten(x.scalar_type()), low_bias, g.strides, g.pads, g.ones(), false, g.zeros(), 1));
   return activate(y, g);
 }
 
@@ -171,22 +198,22 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> backward(const at::Tensor& dy, co
   return at::convolution_backward(channels_first(dy), channels_first(x), filter, bias_size, g.strides, pads, g.ones(), false, g.zeros(), 1, wanted);
 }
 
-at::Tensor input_gradient(const at::Tensor& gradient, const std::vector<int64_t>& shape, const at::Tensor& filter, const Geometry& g,
+at::Tensor input_gradient(const at::Tensor& gradient, const std::vector<int64_t>& shape, const Filter& filter, const Geometry& g,
                           const std::vector<int64_t>& pads) {
   const at::Tensor dy = contiguous(gradient);
-  const direct::Shape s = direct_shape(shape, dy.sizes(), filter.sizes(), g, pads);
+  const direct::Shape s = direct_shape(shape, dy.sizes(), filter.values().sizes(), g, pads);
   const Method how = method(dy, s, Pass::kInputGradient);
-  if (how == Method::kMatrix) return at::mm(as_rows(dy), as_matrix(filter, dy).t()).reshape(shape);
+  if (how == Method::kMatrix) return at::mm(as_rows(dy), filter.as_matrix(dy.scalar_type()).t()).reshape(shape);
   const at::Tensor dx = at::empty(shape, dy.options());
   if (how != Method::kAten) {
     with_elements(dy, [&](auto zero) {
       using E = decltype(zero);
-      (how == Method::kWinograd ? winograd::input_gradient<E> : direct::input_gradient<E>)(s, dy.const_data_ptr<E>(), filter.const_data_ptr<float>(), dx.mutable_data_ptr<E>());
+      (how == Method::kWinograd ? winograd::input_gradient<E> : direct::input_gradient<E>)(s, dy.const_data_ptr<E>(), filter.values().const_data_ptr<float>(), dx.mutable_data_ptr<E>());
     });
     return dx;
   }
   // ATen asks for x, but only its shape counts here.
-  return channels_last(std::get<0>(backward(dy, dx, filter_to_aten(filter, dy.scalar_type()), g, pads, {true, false, false})));
+  return channels_last(std::get<0>(backward(dy, dx, filter.to_aten(dy.scalar_type()), g, pads, {true, false, false})));
 }
 
 at::Tensor filter_gradient(const at::Tensor& gradient, const at::Tensor& input, const std::vector<int64_t>& shape, const Geometry& g,
@@ -195,6 +222,11 @@ at::Tensor filter_gradient(const at::Tensor& gradient, const at::Tensor& input, 
   const direct::Shape s = direct_shape(x.sizes(), dy.sizes(), shape, g, pads);
   const Method how = method(dy, s, Pass::kFilterGradient);
   if (how == Method::kMatrix) return at::mm(as_rows(x).t(), as_rows(dy)).to(at::kFloat).reshape(shape);
+  if (how == Method::kAten && is_low(dy) && is_pointwise_but_strides(s)) {  // what is seen of x is small
+    at::Tensor seen = x;
+    for (size_t d = 0; d < g.strides.size(); d++) seen = seen.slice(static_cast<int64_t>(d) + 1, 0, std::nullopt, g.strides[d]);
+    return at::mm(as_rows(seen).t(), as_rows(dy)).to(at::kFloat).reshape(shape);
+  }
   at::Tensor filter = at::empty(shape, dy.options().dtype(at::kFloat));
   if (how != Method::kAten) {
     with_elements(dy, [&](auto zero) {
@@ -254,9 +286,10 @@ std::vector<int64_t> spatial(const std::vector<int64_t>& shape) { return {shape.
 // x, filter, bias? → y
 void conv_act(Call& c) {
   const Geometry g(c);
-  const at::Tensor x = operand(c.stored(0), g), filter = weights_of(c, 1);
+  const at::Tensor x = operand(c.stored(0), g);
+  const Filter filter(c, 1);
   const std::optional<at::Tensor> bias = c.has(2) ? std::optional<at::Tensor>(weights_of(c, 2)) : std::nullopt;
-  const std::vector<int64_t> shape = g.result(x.sizes(), filter.sizes());
+  const std::vector<int64_t> shape = g.result(x.sizes(), filter.values().sizes());
   require(!bias || bias->numel() == shape.back(), "bias has another number of channels");
   c.out(forward(x, filter, bias, g, shape).to(g.results));
 }
@@ -266,12 +299,12 @@ void conv_input_grad(Call& c) {
   const Geometry g(c);
   const auto shape = c.integers();
   const at::Tensor dy = through_activation(c, g);
-  const at::Tensor filter = weights_of(c, 2);
-  require(dy.sizes() == at::IntArrayRef(g.result(shape, filter.sizes())), "dy has another shape than the result");
+  const Filter filter(c, 2);
+  require(dy.sizes() == at::IntArrayRef(g.result(shape, filter.values().sizes())), "dy has another shape than the result");
   const auto boxes = non_zero_boxes(dy, kSparseShare);
   if (!boxes) return c.out(input_gradient(dy, shape, filter, g, g.pads).to(g.results));
   at::Tensor dx = at::zeros(shape, dy.options());
-  const std::vector<int64_t> window(filter.sizes().begin(), filter.sizes().end() - 2);
+  const std::vector<int64_t> window(filter.values().sizes().begin(), filter.values().sizes().end() - 2);
   for (const ImageBox& box : *boxes) {
     const Field field(box, window, spatial(shape), g);
     if (field.empty()) continue;
