@@ -24,6 +24,7 @@ describe.each([2, 3] as const)('in %dD', (dim) => {
         expect(boxIou(a.boxes, b.boxes, { dim, extent })).toEqual(expected);
         expect(await boxIouAsync(a.boxes, b.boxes, { dim, extent })).toEqual(expected);
       }),
+      { numRuns: 200 },
     );
   });
 });
