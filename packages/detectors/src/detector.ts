@@ -1,5 +1,16 @@
-import type { Detections, Dim, GroundTruth, PerAxis, Random, SafeTensor } from '@mdt/core';
-import type * as tf from '@tensorflow/tfjs-core';
+import {
+  type Detections,
+  type DetectPatchesOptions,
+  type Dim,
+  type GroundTruth,
+  InputError,
+  type PatchDetector,
+  type PatchResult,
+  product,
+  type Random,
+  type SafeTensor,
+} from '@mdt/core';
+import * as tf from '@tensorflow/tfjs-core';
 
 /** One batch to learn from. */
 export interface TrainBatch<D extends Dim = Dim> {
@@ -41,15 +52,8 @@ export interface DescribeOptions<D extends Dim = Dim> {
   targets?: Iterable<GroundTruth<D>>;
 }
 
-/** A network that finds objects in patches. */
-export interface Detector<D extends Dim = Dim, C extends string = string> {
-  readonly dim: D;
-  /** As in `RetinaUNet2D`. */
-  readonly kind: string;
-  /** Foreground classes; a label is an index into it. */
-  readonly classes: readonly C[];
-  readonly patchSize: PerAxis<D>;
-  readonly inChannels: number;
+/** A network that finds objects in patches, and learns to. */
+export interface Detector<D extends Dim = Dim, C extends string = string> extends PatchDetector<D, C> {
   /** Makes the variables on the active backend; implied by first use, then from seed 0. */
   build(random?: Random): void;
   /** What training changes. */
@@ -66,4 +70,33 @@ export interface Detector<D extends Dim = Dim, C extends string = string> {
   describe(options?: DescribeOptions<D>): string;
   /** Frees the variables. */
   dispose(): void;
+}
+
+/**
+ * The `detectPatches` of a detector that has `detect`: tensors are made of the arrays and freed again.
+ *
+ * @throws InputError `shape-mismatch`
+ */
+export async function detectPatches<D extends Dim>(
+  detector: Pick<Detector<D>, 'kind' | 'patchSize' | 'inChannels' | 'detect'>,
+  patches: Float32Array,
+  count: number,
+  { masks = true, segmentation = true }: DetectPatchesOptions = {},
+): Promise<PatchResult<D>> {
+  const { kind, patchSize, inChannels } = detector;
+  if (!(count > 0) || patches.length !== count * product(patchSize) * inChannels) {
+    const expected = `${count} patches of ${patchSize.join('x')} voxels and ${inChannels} channels`;
+    throw new InputError('shape-mismatch', `${kind}: detectPatches got ${patches.length} values, expected ${expected}`);
+  }
+  const images = tf.tensor(patches, [count, ...patchSize, inChannels], 'float32');
+  try {
+    const { segmentation: map, ...found } = await detector.detect(images, { masks });
+    try {
+      return { ...found, ...(map && segmentation && { segmentation: (await map.data()) as Float32Array }) };
+    } finally {
+      map?.dispose();
+    }
+  } finally {
+    images.dispose();
+  }
 }

@@ -23,7 +23,15 @@ export {
   type DetectionUNetOptions,
   objectsOf,
 } from './detection-u-net.js';
-export type { DescribeOptions, DetectionResult, DetectOptions, Detector, Losses, TrainBatch } from './detector.js';
+export {
+  type DescribeOptions,
+  type DetectionResult,
+  type DetectOptions,
+  type Detector,
+  detectPatches,
+  type Losses,
+  type TrainBatch,
+} from './detector.js';
 export { FasterRCNN, FasterRCNN2D, FasterRCNN3D, type FasterRCNNOptions } from './faster-rcnn.js';
 export { crossEntropy, smoothL1 } from './losses.js';
 export { MaskRCNN, MaskRCNN2D, MaskRCNN3D, type MaskRCNNOptions } from './mask-rcnn.js';

@@ -1,8 +1,26 @@
 import { type Backbone, type Block, registerGradients, totalStride, type Weight } from '@mdt/backbone';
-import { type Dim, InputError, type PerAxis, product, type Random, rng, type SafeTensor } from '@mdt/core';
+import {
+  type DetectPatchesOptions,
+  type Dim,
+  InputError,
+  type PatchResult,
+  type PerAxis,
+  product,
+  type Random,
+  rng,
+  type SafeTensor,
+} from '@mdt/core';
 import type * as tf from '@tensorflow/tfjs-core';
 import type { ResolvedCommon } from './common-options.js';
-import type { DescribeOptions, DetectionResult, DetectOptions, Detector, Losses, TrainBatch } from './detector.js';
+import {
+  type DescribeOptions,
+  type DetectionResult,
+  type DetectOptions,
+  type Detector,
+  detectPatches,
+  type Losses,
+  type TrainBatch,
+} from './detector.js';
 import { scope } from './scope.js';
 import { describeWeights, type NamedWeight, readWeights, writeWeights } from './weights.js';
 import { withZeroGradients } from './zero-gradients.js';
@@ -33,6 +51,10 @@ export abstract class Network<D extends Dim, C extends string> implements Detect
   protected abstract lossOf(batch: TrainBatch<D>, random: Random): Losses;
 
   abstract detect(images: tf.Tensor, options?: DetectOptions): Promise<DetectionResult<D>>;
+
+  detectPatches(patches: Float32Array, count: number, options?: DetectPatchesOptions): Promise<PatchResult<D>> {
+    return detectPatches(this, patches, count, options);
+  }
 
   get inChannels(): number {
     return this.backbone.inChannels;

@@ -1,15 +1,14 @@
 import { join } from 'node:path';
 import type { Dim, Volume } from '@mdt/core';
 import { evaluateDetections, type Metrics, toCocoResults } from '@mdt/eval-coco';
+import { type PredictAllCall, type PredictedCase, type Predictor, predictAll } from '@mdt/predictor';
 import type { Dataset } from './data/dataset.js';
 import { writePlot } from './experiment.js';
 import { fileNames, writeFileAtomic } from './files.js';
 import { metricsJson } from './metrics-json.js';
 import { type CurvePoint, plotPrecisionRecall } from './plot/curves.js';
 import { plotImage, plotMontage } from './plot/overlay.js';
-import { writePredictions } from './predict/export.js';
-import { type PredictAllCall, type PredictedCase, predictAll } from './predict/predict-all.js';
-import type { Predictor } from './predict/predictor.js';
+import { writePredictions } from './predict/write-predictions.js';
 import type { ReportCase } from './report/case-viewer.js';
 import { htmlReport } from './report/report.js';
 

@@ -1,3 +1,4 @@
+export * from '@mdt/predictor';
 export { exitCodeOf, exitCodes } from './cli/exit-codes.js';
 export { interruptSignal } from './cli/interrupt.js';
 export {
@@ -35,46 +36,13 @@ export { type CurvePoint, type PrecisionRecallCurve, plotCharts, plotPrecisionRe
 export { contrastWindow, type Window } from './plot/image.js';
 export { type MontageOptions, type OverlayOptions, plotImage, plotMontage } from './plot/overlay.js';
 export { encodePng, renderPng } from './plot/png.js';
+export { readOperatingPoint, writeOperatingPoint } from './predict/operating-point-file.js';
 export {
-  type Consolidation,
-  type ConsolidationContext,
-  clusterBoxes,
-  fuseBoxes,
-  suppressBoxes,
-  suppressSoftly,
-} from './predict/consolidation.js';
-export {
-  type ExportedCase,
   type PredictionFormat,
   predictionFormats,
-  predictionsCsv,
-  predictionsJson,
   type WritePredictionsOptions,
   writePredictions,
-} from './predict/export.js';
-export type { Segmentation, SegmentationLabels } from './predict/map-sums.js';
-export {
-  type Geometry,
-  geometryOf,
-  type PredictAllCall,
-  type PredictedCase,
-  predictAll,
-  predictEach,
-} from './predict/predict-all.js';
-export {
-  createPredictor,
-  type PatchProvenance,
-  type PredictCall,
-  type PredictedCandidates,
-  type Prediction,
-  type PredictionTimings,
-  type Predictor,
-  type PredictorOptions,
-  provenanceOf,
-  type TileStep,
-} from './predict/predictor.js';
-export { type ImageFrame, restoreDetections, restoreLabels } from './predict/restore.js';
-export { createSlicePredictor, type SlicePredictorOptions } from './predict/slice-predictor.js';
+} from './predict/write-predictions.js';
 export { describeStep, duration, type Progress, type ProgressOptions, progress } from './progress.js';
 export type { ReportCase } from './report/case-viewer.js';
 export { htmlReport, type ReportOptions } from './report/report.js';

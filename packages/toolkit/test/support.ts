@@ -3,11 +3,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { registerGradients } from '@mdt/backbone';
-import { type Dim, type GroundTruth, InputError, type PerAxis, product, type SafeTensor } from '@mdt/core';
-import type { DetectionResult, Detector, Losses, TrainBatch } from '@mdt/detectors';
+import {
+  type DetectPatchesOptions,
+  type Dim,
+  type GroundTruth,
+  InputError,
+  type PerAxis,
+  product,
+  type SafeTensor,
+} from '@mdt/core';
+import { type DetectionResult, type Detector, detectPatches, type Losses, type TrainBatch } from '@mdt/detectors';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { afterAll, beforeAll } from 'vitest';
+import { spotBox } from '../../predictor/test/support.js';
 import { runCli } from '../src/cli/run-cli.js';
 import type { PatchBatch } from '../src/data/patches.js';
 import { generateToy } from '../src/data/toy.js';
@@ -120,6 +129,10 @@ export class SpotDetector<D extends Dim> implements Detector<D> {
     return { detections, segmentation };
   }
 
+  detectPatches(patches: Float32Array, count: number, options?: DetectPatchesOptions) {
+    return detectPatches(this, patches, count, options);
+  }
+
   async weights(): Promise<Map<string, SafeTensor>> {
     return new Map([['weight', { dtype: 'F32' as const, shape: [], data: Float32Array.of(this.weight) }]]);
   }
@@ -138,24 +151,6 @@ export class SpotDetector<D extends Dim> implements Detector<D> {
     this.#weight?.dispose();
     this.#weight = undefined;
   }
-}
-
-/** The smallest box around the values above 0.5. */
-function spotBox(values: ArrayLike<number>, size: ArrayLike<number>): number[] | undefined {
-  const dim = size.length;
-  const low = Array.from(size);
-  const high = Array.from(size, () => 0);
-  for (let i = 0; i < values.length; i++) {
-    if (!(values[i]! > 0.5)) continue;
-    let rest = i;
-    for (let d = dim - 1; d >= 0; d--) {
-      const at = rest % size[d]!;
-      rest = Math.floor(rest / size[d]!);
-      low[d] = Math.min(low[d]!, at);
-      high[d] = Math.max(high[d]!, at + 1);
-    }
-  }
-  return high[0] === 0 ? undefined : [...low, ...high];
 }
 
 /** Batches of one 4×4 image each, whose voxels all have the value that `value` gives. */

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { InputError } from '@mdt/core';
 import { formatTable } from '@mdt/eval-coco';
+import { createPredictor } from '@mdt/predictor';
 import { type Command, Option } from 'commander';
 import { predictorOptions } from '../config/parts.js';
 import { type SplitName, splitNames } from '../data/dataset-json.js';
@@ -8,7 +9,6 @@ import { openEnsemble } from '../ensemble.js';
 import { runEvaluation } from '../evaluate.js';
 import { openExperiment } from '../experiment.js';
 import { readJson } from '../files.js';
-import { createPredictor } from '../predict/predictor.js';
 import { type MetricsRecord, readMetricsLog } from '../train/metrics-log.js';
 import { type EngineFlags, engineOf, precisionOption } from './engine-flags.js';
 import { exitCodes } from './exit-codes.js';

@@ -1,12 +1,11 @@
 import { basename, join } from 'node:path';
 import { type Dim, InputError } from '@mdt/core';
+import { createPredictor, type ExportedCase, geometryOf } from '@mdt/predictor';
 import { type Command, InvalidArgumentError } from 'commander';
 import { predictorOptions } from '../config/parts.js';
 import { describeVolume, loadVolume } from '../data/volume-file.js';
 import { openEnsemble } from '../ensemble.js';
-import { type ExportedCase, type PredictionFormat, predictionFormats, writePredictions } from '../predict/export.js';
-import { geometryOf } from '../predict/predict-all.js';
-import { createPredictor } from '../predict/predictor.js';
+import { type PredictionFormat, predictionFormats, writePredictions } from '../predict/write-predictions.js';
 import { duration } from '../progress.js';
 import { type EngineFlags, engineOf, precisionOption } from './engine-flags.js';
 import { exitCodes } from './exit-codes.js';

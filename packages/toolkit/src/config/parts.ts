@@ -1,6 +1,5 @@
 import { mirrorViews } from '@mdt/augment';
-import { clusterBoxes } from '../predict/consolidation.js';
-import type { PredictorOptions } from '../predict/predictor.js';
+import { clusterBoxes, type PredictorOptions } from '@mdt/predictor';
 import { type Adam, adam } from '../train/adam.js';
 import { constant, cosine, poly, type Schedule } from '../train/schedule.js';
 import type { ResolvedConfig } from './config.js';

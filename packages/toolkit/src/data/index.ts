@@ -42,5 +42,4 @@ export {
   type VolumeInfo,
   writeVolume,
 } from './volume-file.js';
-export { copyWindow, partOf } from './window.js';
 export { type NewCase, type NewDataset, type WriteDatasetOptions, writeDataset } from './write-dataset.js';

@@ -1,5 +1,6 @@
 import { type Augmentation, createSample, objectsFromLabelMap, type Sample } from '@mdt/augment';
 import {
+  copyWindow,
   type Dim,
   type GroundTruth,
   InputError,
@@ -11,7 +12,6 @@ import {
   rng,
 } from '@mdt/core';
 import type { Case, Dataset } from './dataset.js';
-import { copyWindow } from './window.js';
 
 export interface PatchOptions<D extends Dim = Dim> {
   /** Voxels per axis that go through the network. */

@@ -1,8 +1,8 @@
 import { type Detections, type Dim, type GroundTruth, rows, type Volume } from '@mdt/core';
+import type { Segmentation } from '@mdt/predictor';
 import { contrastWindow, pictureOf } from '../plot/image.js';
 import { dataUri, encodePng } from '../plot/png.js';
 import { escapeXml, theme } from '../plot/svg.js';
-import type { Segmentation } from '../predict/map-sums.js';
 
 /** One patient of a report. */
 export interface ReportCase<D extends Dim = Dim> {

@@ -1,9 +1,8 @@
 import { type Dim, InputError } from '@mdt/core';
 import type { Detector } from '@mdt/detectors';
 import { evaluateDetections } from '@mdt/eval-coco';
+import { createPredictor, type PredictorOptions, predictAll } from '@mdt/predictor';
 import type { Dataset } from '../data/dataset.js';
-import { predictAll } from '../predict/predict-all.js';
-import { createPredictor, type PredictorOptions } from '../predict/predictor.js';
 
 export interface ValidateOptions<D extends Dim> {
   /** The cases to predict, whole. */

@@ -1,7 +1,6 @@
-import { type Dim, InputError, type Volume } from '@mdt/core';
+import { type Dim, InputError, partOf, type Volume } from '@mdt/core';
 import type { SplitName } from '../dataset-json.js';
 import { loadLabelMap, loadVolume } from '../volume-file.js';
-import { partOf } from '../window.js';
 import type { NewCase } from '../write-dataset.js';
 
 /** How one annotated image is cut into the cases of a data set: `[from, to)` per axis. */

@@ -1,4 +1,5 @@
-import { type Dim, perAxis, pointsToPhysical, product, type Volume, type VoxelArray } from '@mdt/core';
+import { type Dim, perAxis, product } from './dim.js';
+import { pointsToPhysical, type Volume, type VoxelArray } from './volume.js';
 
 /**
  * Copies a window of an array `[...size, channels]`; what lies outside the array is `fill`.

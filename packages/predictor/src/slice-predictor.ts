@@ -4,10 +4,10 @@ import {
   emptyDetections,
   InputError,
   volume as makeVolume,
+  type PatchDetector,
   product,
   type Volume,
 } from '@mdt/core';
-import type { Detector } from '@mdt/detectors';
 import { mergeSlices } from '@mdt/wbc';
 import type { Segmentation, SegmentationLabels } from './map-sums.js';
 import { createPredictor, minimum, type PredictCall, type Prediction, type PredictorOptions } from './predictor.js';
@@ -31,7 +31,10 @@ export interface SlicePredictor {
  * neighbouring slices are merged. With `context` an image has the channels of slice z − context first, those of z + context last;
  * beyond the volume the slices are filled with its minimum.
  */
-export function createSlicePredictor(detectors: readonly Detector<2>[], options: SlicePredictorOptions = {}): SlicePredictor {
+export function createSlicePredictor(
+  detectors: readonly PatchDetector<2>[],
+  options: SlicePredictorOptions = {},
+): SlicePredictor {
   const { context = 0, mergeIouThreshold = 0.1, ...rest } = options;
   if (!(Number.isInteger(context) && context >= 0)) {
     throw new InputError('invalid-option', `createSlicePredictor: context is ${context}, expected a whole number from 0 on`);

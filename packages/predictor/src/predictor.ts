@@ -1,9 +1,10 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import { mirrorViews, type View } from '@mdt/augment';
 import {
+  copyWindow,
   type Detections,
   type Dim,
   InputError,
+  type PatchDetector,
   type PerAxis,
   perAxis,
   product,
@@ -12,11 +13,8 @@ import {
   translateBoxes,
   type Volume,
 } from '@mdt/core';
-import type { Detector } from '@mdt/detectors';
 import type { Rle } from '@mdt/eval-coco';
 import { type Candidates, concatCandidates, withProvenance } from '@mdt/wbc';
-import * as tf from '@tensorflow/tfjs-core';
-import { copyWindow } from '../data/window.js';
 import { type Consolidation, clusterBoxes } from './consolidation.js';
 import { averageMasks, cropMask, type MaskCrop } from './instance-masks.js';
 import { MapSums, type Segmentation, type SegmentationLabels } from './map-sums.js';
@@ -129,7 +127,10 @@ export interface Predictor<D extends Dim> {
  *
  * @throws InputError when the detectors do not fit together
  */
-export function createPredictor<D extends Dim>(detectors: readonly Detector<D>[], options: PredictorOptions = {}): Predictor<D> {
+export function createPredictor<D extends Dim>(
+  detectors: readonly PatchDetector<D>[],
+  options: PredictorOptions = {},
+): Predictor<D> {
   refuseUnknownKeys('createPredictor', options, optionNames);
   const firstDetector = detectors[0]!;
   if (!firstDetector) throw new InputError('invalid-option', 'createPredictor: no detector was given');
@@ -193,19 +194,17 @@ export function createPredictor<D extends Dim>(detectors: readonly Detector<D>[]
           });
           const forwardStart = performance.now();
           timings.tileMs += forwardStart - cutStart;
-          const input = tf.tensor(images, [batch.length, ...patchSize, inChannels], 'float32');
-          const result = await detector.detect(input, { masks: wantsMasks });
-          input.dispose();
+          const wanted = { masks: wantsMasks, segmentation: wantsMap !== false };
+          const result = await detector.detectPatches(images, batch.length, wanted);
           if (result.segmentation && wantsMap) {
-            const channels = result.segmentation.shape.at(-1)!;
-            const probabilities = (await result.segmentation.data()) as Float32Array;
+            const probabilities = result.segmentation;
+            const channels = probabilities.length / (batch.length * patchVoxels);
             const length = patchVoxels * channels;
             for (const [i, tile] of batch.entries()) {
               const patch = view.invertMap(probabilities.slice(i * length, (i + 1) * length), patchSize, channels);
               map.add(patch, { start: startOf(tile, plan), size: Array.from(patchSize as PerAxis) });
             }
           }
-          result.segmentation?.dispose();
           timings.forwardMs += performance.now() - forwardStart;
           const first = candidates.length;
           batch.forEach((tile, i) => {
@@ -281,6 +280,13 @@ export function createPredictor<D extends Dim>(detectors: readonly Detector<D>[]
 
 /** What moves padded coordinates back. */
 const before = <D extends Dim>(plan: { before: PerAxis<D> }): number[] => Array.from(plan.before as PerAxis, (n) => -n);
+
+/** Lets timers, signals and progress have their turn, in Node and in a browser. */
+const turn = (): Promise<void> =>
+  new Promise((resolve) => {
+    if (typeof setImmediate === 'function') setImmediate(resolve);
+    else setTimeout(resolve, 0);
+  });
 
 export function minimum(values: ArrayLike<number>): number {
   let least = Number.POSITIVE_INFINITY;

@@ -1,7 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { temporaryFolder } from '../../test/support.js';
-import { csvText, type ExportedCase, predictionsCsv, predictionsJson, writePredictions } from './export.js';
+import { csvText, type ExportedCase, predictionsCsv, predictionsJson } from './export.js';
 
 const one: ExportedCase = {
   id: 'scan "7", left',
@@ -34,20 +32,4 @@ test('CSV has a header, one quoted line per detection, and negative numbers as n
 test('a text that a spreadsheet would run is disarmed', () => {
   for (const text of ['=1+1', '+cmd', '-2', '@sum', '\tx', '\rx', '\0x']) expect(csvText(text)).toBe(`"'${text}"`);
   expect(csvText('a=b')).toBe('"a=b"');
-});
-
-test('writes both files whole', async () => {
-  const dir = await temporaryFolder();
-  const [json, csv] = await writePredictions(`${dir}/deep/er`, [one], { classes, dim: 3 });
-  expect(await readFile(json!, 'utf8')).toBe(predictionsJson([one], { classes }));
-  expect(await readFile(csv!, 'utf8')).toBe(predictionsCsv([one], { classes, dim: 3 }));
-});
-
-test('cases whose ids a file system would confuse get files of their own; unknown formats are refused', async () => {
-  const dir = await temporaryFolder();
-  const twins = [one, { ...one, id: 'scan (7) left' }];
-  const files = await writePredictions(dir, twins, { classes, dim: 3, formats: ['slicer'] });
-  expect(files).toEqual([`${dir}/scan_7_left.mrk.json`, `${dir}/scan_7_left-2.mrk.json`]);
-  const wrong = writePredictions(dir, [one], { classes, dim: 3, formats: ['dicom' as never] });
-  await expect(wrong).rejects.toThrow("format 'dicom', expected some of json, csv");
 });

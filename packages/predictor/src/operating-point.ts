@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { type Detections, type Dim, InputError, selectDetections } from '@mdt/core';
 import {
   bestF1,
@@ -10,7 +9,6 @@ import {
   nnDetectionOptions,
   scanScores,
 } from '@mdt/eval-coco';
-import { readJson, writeFileAtomic } from '../files.js';
 import { type Consolidation, clusterBoxes, fuseBoxes, suppressBoxes, suppressSoftly } from './consolidation.js';
 import { type PredictedCandidates, provenanceOf } from './predictor.js';
 import { withoutPadding } from './tiling.js';
@@ -111,25 +109,4 @@ function withSides<D extends Dim>(detections: Detections<D>, minSide: number): D
     return true;
   });
   return selectDetections(detections, kept);
-}
-
-const fileName = 'operating-point.json';
-
-/** Stores a point in a run folder, beside the model that it belongs to. */
-export async function writeOperatingPoint(dir: string, point: OperatingPoint): Promise<string> {
-  const path = join(dir, fileName);
-  await writeFileAtomic(path, `${JSON.stringify(point, null, 2)}\n`);
-  return path;
-}
-
-/** Reads what `writeOperatingPoint` stored; throws `invalid-data` for anything else. */
-export async function readOperatingPoint(dir: string): Promise<OperatingPoint> {
-  const value = (await readJson(join(dir, fileName))) as OperatingPoint;
-  const numbers = [value?.iouThreshold, value?.minSide];
-  const maybe = [value?.ap, value?.minScore, value?.f1];
-  if (!numbers.every(Number.isFinite) || !maybe.every((v) => v === null || Number.isFinite(v))) {
-    throw new InputError('invalid-data', `${join(dir, fileName)}: not an operating point`);
-  }
-  consolidationOf(value);
-  return value;
 }

@@ -1,5 +1,6 @@
 import {
   clipBoxes,
+  copyWindow,
   type Detections,
   type Dim,
   type PerAxis,
@@ -11,7 +12,6 @@ import {
   type TileOptions,
   translateBoxes,
 } from '@mdt/core';
-import { copyWindow } from '../data/window.js';
 
 /**
  * Where the patches of one volume lie. An axis shorter than the patch is padded: half of what lacks before it (rounded down),

@@ -1,6 +1,5 @@
 import type { Dim, Volume } from '@mdt/core';
-import type { EvaluationCase } from '@mdt/eval-coco';
-import type { Dataset } from '../data/dataset.js';
+import type { EvaluationCase, EvaluationTruth } from '@mdt/eval-coco';
 import type { Segmentation } from './map-sums.js';
 import type { PredictionTimings, Predictor } from './predictor.js';
 
@@ -22,6 +21,12 @@ export const geometryOf = <D extends Dim>({ dim, size, spacing, origin, directio
   ...(direction && { direction }),
 });
 
+/** Cases that are loaded one at a time, such as a data set of `@mdt/toolkit`. */
+export interface CaseSource<D extends Dim = Dim> {
+  readonly ids: readonly string[];
+  load(id: string): Promise<{ readonly image: Volume<D>; readonly objects: EvaluationTruth<D> }>;
+}
+
 export interface PredictAllCall {
   signal?: AbortSignal;
   /** `done` counts forward patches of the case, `total` is how many it has. */
@@ -37,7 +42,7 @@ export interface PredictAllCall {
  */
 export async function* predictEach<D extends Dim>(
   predictor: Pick<Predictor<D>, 'predict'>,
-  dataset: Dataset<D>,
+  dataset: CaseSource<D>,
   { signal, onProgress }: PredictAllCall = {},
 ): AsyncGenerator<PredictedCase<D>, void, void> {
   for (const [index, id] of dataset.ids.entries()) {
@@ -62,7 +67,7 @@ export async function* predictEach<D extends Dim>(
 /** All cases of `predictEach`. */
 export async function predictAll<D extends Dim>(
   predictor: Pick<Predictor<D>, 'predict'>,
-  dataset: Dataset<D>,
+  dataset: CaseSource<D>,
   call: PredictAllCall = {},
 ): Promise<PredictedCase<D>[]> {
   const cases: PredictedCase<D>[] = [];

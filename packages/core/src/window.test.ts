@@ -1,7 +1,6 @@
-import { volume } from '@mdt/core';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { copyWindow, partOf } from './index.js';
+import { copyWindow, partOf, volume } from './index.js';
 
 const grid = { data: Int32Array.of(1, 2, 3, 4, 5, 6), size: [2, 3] };
 

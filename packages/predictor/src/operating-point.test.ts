@@ -1,7 +1,5 @@
-import { writeFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { temporaryFolder } from '../../test/support.js';
-import { readOperatingPoint, type SweepCase, sweepConsolidation, writeOperatingPoint } from './operating-point.js';
+import { type SweepCase, sweepConsolidation } from './operating-point.js';
 
 /** Two tiles saw an object with boxes of IoU 1/3; a speck of one voxel beside it scores higher. */
 const scan = (id: string): SweepCase<2> => ({
@@ -48,15 +46,4 @@ test('cases may come as a stream, and every method runs', async () => {
   const settings = [setting('wbc', 0.1, 2), setting('wbf', 0.3, 2), setting('soft-nms', 0.1, 2)];
   const points = await sweepConsolidation(stream(), { classes: ['x'], settings, iouThresholds: [0.5] });
   expect(points.map(({ ap }) => ap)).toEqual([1, 1, 1]);
-});
-
-test('a point is stored with the model and read again; anything else is refused', async () => {
-  const dir = await temporaryFolder();
-  const [best] = await sweepConsolidation([scan('a')], { classes: ['x'] });
-  await writeOperatingPoint(dir, best!);
-  expect(await readOperatingPoint(dir)).toEqual(best);
-  await writeFile(`${dir}/operating-point.json`, '{"method":"wbc"}');
-  await expect(readOperatingPoint(dir)).rejects.toMatchObject({ code: 'invalid-data' });
-  await writeFile(`${dir}/operating-point.json`, JSON.stringify({ ...best, method: 'vote' }));
-  await expect(readOperatingPoint(dir)).rejects.toThrow("method is 'vote', expected one of wbc, nms, soft-nms, wbf");
 });
