@@ -72,9 +72,9 @@ export function readPackages(): PackageSource[] {
   });
 }
 
-/** The module a bare specifier belongs to: `@mdt/core/x` → `@mdt/core`; undefined for relative paths and Node's own modules. */
+/** The module a bare specifier belongs to: `@mdt/core/x` → `@mdt/core`; undefined for paths, the package's own `#x` and Node's modules. */
 export function moduleOf(specifier: string): string | undefined {
-  if (specifier.startsWith('.') || specifier.startsWith('/')) return undefined;
+  if (/^[./#]/.test(specifier)) return undefined;
   if (specifier.startsWith('node:') || builtinModules.includes(specifier)) return undefined;
   return specifier
     .split('/')

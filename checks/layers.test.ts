@@ -15,6 +15,7 @@ const layers: Readonly<Record<string, Layer>> = {
   core: { mayImport: [], tfjs: false },
   wbc: { mayImport: ['core', 'native-ops'], tfjs: false },
   'eval-coco': { mayImport: ['core'], tfjs: false },
+  formats: { mayImport: ['core'], tfjs: false },
   augment: { mayImport: ['core', 'native-ops'], tfjs: false },
   'native-ops': { mayImport: ['core'], tfjs: false },
   predictor: { mayImport: ['core', 'wbc', 'eval-coco', 'augment', 'native-ops'], tfjs: false },
@@ -23,7 +24,7 @@ const layers: Readonly<Record<string, Layer>> = {
   detectors: { mayImport: ['core', 'native-ops', 'backbone'], tfjs: true },
   onnx: { mayImport: ['core', 'native-ops', 'backbone', 'detectors'], tfjs: true },
   toolkit: {
-    mayImport: ['core', 'wbc', 'eval-coco', 'augment', 'native-ops', 'predictor', 'backbone', 'detectors', 'onnx'],
+    mayImport: ['core', 'wbc', 'eval-coco', 'formats', 'augment', 'native-ops', 'predictor', 'backbone', 'detectors', 'onnx'],
     tfjs: true,
     optional: ['tfjs-torch'],
   },

@@ -1,3 +1,4 @@
+import { decodeNifti, encodeNifti } from '@mdt/formats';
 import { expect, test } from 'vitest';
 import type { ExportedCase } from './export.js';
 import { boxesAsLabelMap, nnDetectionCase, slicerMarkups } from './export-formats.js';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { InputError } from '@mdt/core';
-import { readInput } from './data/formats/input-file.js';
+import { readInput } from './data/input-file.js';
 
 async function sync(path: string): Promise<void> {
   const handle = await open(path, 'r');

@@ -1,9 +1,8 @@
 import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { volume } from '@mdt/core';
+import { decodeNifti, encodeNifti } from '@mdt/formats';
 import { beforeAll, expect, test } from 'vitest';
-import { decodeNifti } from '../src/data/formats/nifti.js';
-import { encodeNifti } from '../src/data/formats/write-nifti.js';
 import { readVolume } from '../src/data/volume-file.js';
 import { openEnsemble } from '../src/ensemble.js';
 import { mdt, smallConfig, smallToy, temporaryFolder } from './support.js';

@@ -3,9 +3,9 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { volume } from '@mdt/core';
+import { describePng } from '@mdt/formats';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { describePng } from '../src/data/formats/png.js';
 import { htmlReport } from '../src/report/report.js';
 import { temporaryFolder } from './support.js';
 

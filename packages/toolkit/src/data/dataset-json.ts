@@ -1,7 +1,7 @@
 import { isAbsolute, normalize, sep } from 'node:path';
 import { type Dim, InputError, nearestName, refuseUnknownKeys } from '@mdt/core';
+import { maxObjectId } from '@mdt/formats';
 import { checkNormalisation, type Normalisation } from './normalise.js';
-import { maxObjectId } from './volume-file.js';
 
 export type SplitName = 'train' | 'validation' | 'test';
 export const splitNames: readonly SplitName[] = ['train', 'validation', 'test'];

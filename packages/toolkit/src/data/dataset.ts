@@ -10,10 +10,11 @@ import {
   splitFolds,
   type Volume,
 } from '@mdt/core';
+import type { VolumeInfo } from '@mdt/formats';
 import { CaseCache } from './case-cache.js';
 import { type CaseEntry, type DatasetJson, parseDatasetJson, type SplitName } from './dataset-json.js';
 import { type Normalisation, normalise } from './normalise.js';
-import { describeVolume, loadLabelMap, loadVolume, readInput, type VolumeInfo } from './volume-file.js';
+import { describeVolume, loadLabelMap, loadVolume, readInput } from './volume-file.js';
 
 /** One subject: its image and what the annotator drew. Shared between callers: do not write into it. */
 export interface Case<D extends Dim = Dim> {

@@ -1,3 +1,33 @@
+export {
+  type DecodedImage,
+  type DicomSeriesOptions,
+  decodeDicomSeries,
+  decodeJpeg,
+  decodeMetaImage,
+  decodeNifti,
+  decodeNpy,
+  decodeNpz,
+  decodeNrrd,
+  decodePng,
+  decodeTiff,
+  encodeNifti,
+  encodeNpy,
+  encodeNrrd,
+  type ImageHeader,
+  imageEndings,
+  listNpz,
+  type MetaImageHeader,
+  type NiftiHeader,
+  type NiftiWriteOptions,
+  type NpyHeader,
+  type NrrdHeader,
+  type NrrdWriteOptions,
+  type ReadOptions,
+  rescaled,
+  type StoredType,
+  type StoredVolume,
+  type VolumeInfo,
+} from '@mdt/formats';
 export { type ClassStatistics, checkDataset, type DatasetProblem, type DatasetReport } from './check-dataset.js';
 export { type Case, type Dataset, kFold, type OpenDatasetOptions, openDataset, splitDataset } from './dataset.js';
 export {
@@ -7,19 +37,6 @@ export {
   parseDatasetJson,
   type SplitName,
 } from './dataset-json.js';
-export { type DicomSeriesOptions, decodeDicomSeries } from './formats/dicom/dicom-series.js';
-export { imageEndings, type ReadOptions } from './formats/image-file.js';
-export type { DecodedImage, ImageHeader, StoredType } from './formats/image-header.js';
-export { decodeJpeg } from './formats/jpeg.js';
-export { decodeMetaImage, type MetaImageHeader } from './formats/meta-image.js';
-export { decodeNifti, type NiftiHeader } from './formats/nifti.js';
-export { decodeNpy, encodeNpy, type NpyHeader } from './formats/npy.js';
-export { decodeNpz, listNpz } from './formats/npz.js';
-export { decodeNrrd, type NrrdHeader } from './formats/nrrd.js';
-export { decodePng } from './formats/png.js';
-export { decodeTiff } from './formats/tiff.js';
-export { encodeNifti, type NiftiWriteOptions } from './formats/write-nifti.js';
-export { encodeNrrd, type NrrdWriteOptions } from './formats/write-nrrd.js';
 export { type BoxTableOptions, boxTableLayout, luna16Layout } from './layouts/box-table.js';
 export { type FolderOptions, folderLayout, type LayoutOptions } from './layouts/folder.js';
 export { nnDetectionLayout } from './layouts/nndetection.js';
@@ -37,9 +54,6 @@ export {
   loadVolume,
   type ReadVolumeOptions,
   readVolume,
-  rescaled,
-  type StoredVolume,
-  type VolumeInfo,
   writeVolume,
 } from './volume-file.js';
 export { type NewCase, type NewDataset, type WriteDatasetOptions, writeDataset } from './write-dataset.js';

@@ -1,33 +1,22 @@
-import { type Dim, InputError, type Volume, type VoxelArray, volume } from '@mdt/core';
+import { type Dim, InputError, type Volume } from '@mdt/core';
+import {
+  encodeNifti,
+  encodeNpy,
+  encodeNrrd,
+  floatVolume,
+  interpret,
+  labelVolume,
+  type ReadOptions,
+  type StoredVolume,
+  storedVolume,
+  type VolumeInfo,
+  type VolumeOptions,
+} from '@mdt/formats';
 import { writeFileAtomic } from '../files.js';
-import { determinant } from './formats/geometry.js';
-import { decodeImage, describeImage, type ReadOptions } from './formats/image-file.js';
-import type { Geometry, ImageHeader } from './formats/image-header.js';
-import { encodeNpy } from './formats/npy.js';
-import { encodeNifti } from './formats/write-nifti.js';
-import { encodeNrrd } from './formats/write-nrrd.js';
+import { decodeImage, describeImage } from './image-file.js';
 import { type Normalisation, normalise } from './normalise.js';
 
-export { readInput } from './formats/input-file.js';
-
-/** Size and place of an image file, in array order. */
-export interface VolumeInfo<D extends Dim = Dim> {
-  dim: D;
-  size: number[];
-  channels: number;
-  /** Millimetres per voxel, where the format stores it. */
-  spacing?: number[];
-  /** Millimetres of the first voxel, where the format stores it. */
-  origin?: number[];
-  /** See `Placement` of `@mdt/core`; where the format stores it. */
-  direction?: number[];
-}
-
-/** A volume as its file stores it. Grey value = stored · slope + intercept. */
-export interface StoredVolume<D extends Dim = Dim> extends Volume<D> {
-  readonly slope: number;
-  readonly intercept: number;
-}
+export { readInput } from './input-file.js';
 
 /**
  * Reads only the header of an image where its format allows that, and checks it against the length of the file.
@@ -38,47 +27,7 @@ export async function describeVolume(path: string, dim?: Dim, options?: ReadOpti
   return interpret(path, await describeImage(path, options), dim);
 }
 
-/** Tells spatial axes from channels. Without `dim`, two axes or one slice are an image, three and four a volume. */
-function interpret(path: string, { size, channels, geometry }: ImageHeader, dim?: Dim): VolumeInfo {
-  let axes = size;
-  let place = geometry;
-  const oneSlice = geometry !== undefined && size.length === 3 && size[0] === 1;
-  if (oneSlice && dim !== 3) {
-    axes = size.slice(1);
-    place = inPlane(geometry);
-  }
-  const rank = dim ?? (axes.length === 2 ? 2 : 3);
-  const extra = axes.length - rank;
-  if (extra < 0 || extra > 1 || (extra === 1 && (channels > 1 || geometry !== undefined))) {
-    throw new InputError(
-      'shape-mismatch',
-      `${path}: shape ${[...axes, ...(channels > 1 ? [channels] : [])].join('x')}, expected ${rank} spatial axes, and then at most one of channels`,
-    );
-  }
-  const spatial = axes.slice(0, rank);
-  const values = extra === 1 ? axes[rank]! : channels;
-  if (spatial.some((n) => n < 1) || values < 1) {
-    throw new InputError('invalid-data', `${path}: shape ${axes.join('x')} holds no voxels`);
-  }
-  return { dim: rank, size: spatial, channels: values, ...place };
-}
-
-/** The place of a slice in its own plane; turned ones keep their spacing alone. */
-function inPlane({ spacing, origin, direction }: Geometry): Geometry {
-  const flat = direction && [4, 5, 7, 8].map((i) => direction[i]!);
-  const lies = !flat || Math.abs(Math.abs(determinant(flat, 2)) - 1) < 1e-6;
-  if (!lies) return { spacing: spacing.slice(1) };
-  return { spacing: spacing.slice(1), ...(origin && { origin: origin.slice(1) }), ...(flat && { direction: flat }) };
-}
-
-export interface ReadVolumeOptions<D extends Dim = Dim> extends ReadOptions {
-  /** Expected number of spatial axes. Default: what the file's shape says. */
-  dim?: D;
-  /** Millimetres per voxel, array order; overrides the file's. */
-  spacing?: ArrayLike<number>;
-  /** Of several values per voxel, such as a series in time, the one to keep. Default: all, as channels. */
-  frame?: number;
-}
+export interface ReadVolumeOptions<D extends Dim = Dim> extends ReadOptions, VolumeOptions<D> {}
 
 /**
  * Reads an image without loss: values as stored, in the file's type (64-bit integers as doubles, half precision as floats).
@@ -90,29 +39,7 @@ export async function readVolume<D extends Dim = Dim>(
   path: string,
   options: ReadVolumeOptions<D> = {},
 ): Promise<StoredVolume<D>> {
-  const { header, data } = await decodeImage(path, options);
-  const info = interpret(path, header, options.dim) as VolumeInfo<D>;
-  const { slope, intercept } = header;
-  const stored = volume({ ...info, data, ...(options.spacing && { spacing: options.spacing }) });
-  return { ...(options.frame === undefined ? stored : oneChannel(stored, options.frame, path)), slope, intercept };
-}
-
-function oneChannel<D extends Dim>(image: Volume<D>, frame: number, path: string): Volume<D> {
-  const { channels, data } = image;
-  if (!(Number.isInteger(frame) && frame >= 0 && frame < channels)) {
-    throw new InputError('invalid-option', `${path}: frame ${frame}, expected 0 to ${channels - 1}`);
-  }
-  const kept = new (data.constructor as new (n: number) => VoxelArray)(data.length / channels);
-  for (let i = 0; i < kept.length; i++) kept[i] = data[i * channels + frame]!;
-  return { ...image, data: kept, channels: 1 };
-}
-
-/** Grey values of a stored volume: itself where it has no scale, else floats, or doubles where those are too coarse. */
-export function rescaled<D extends Dim>({ slope, intercept, ...stored }: StoredVolume<D>): Volume<D> {
-  if (slope === 1 && intercept === 0) return stored;
-  const values = Float64Array.from(stored.data, (value) => value * slope + intercept);
-  const floats = Float32Array.from(values);
-  return { ...stored, data: values.every((value, i) => value === floats[i]) ? floats : values };
+  return storedVolume(await decodeImage(path, options), path, options);
 }
 
 export interface LoadVolumeOptions<D extends Dim> extends ReadVolumeOptions<D> {
@@ -129,11 +56,7 @@ export async function loadVolume<D extends Dim = Dim>(
   path: string,
   { normalise: normalisation = { method: 'none' }, ...options }: LoadVolumeOptions<D> = {},
 ): Promise<Volume<D, Float32Array>> {
-  const { slope, intercept, ...stored } = await readVolume(path, options);
-  const data = Float32Array.from(stored.data);
-  if (slope !== 1 || intercept !== 0) for (let i = 0; i < data.length; i++) data[i] = data[i]! * slope + intercept;
-  if (!data.every(Number.isFinite)) throw new InputError('invalid-data', `${path}: holds values that are not finite numbers`);
-  return normalise({ ...stored, data } as Volume<D, Float32Array>, normalisation);
+  return normalise(floatVolume(await readVolume(path, options), path), normalisation);
 }
 
 /**
@@ -146,26 +69,8 @@ export async function loadLabelMap<D extends Dim = Dim>(
   dim?: D,
   options: ReadOptions = {},
 ): Promise<Volume<D, Int32Array>> {
-  const { slope, intercept, ...stored } = await readVolume(path, { ...options, ...(dim && { dim }) });
-  if (stored.channels !== 1) {
-    throw new InputError('shape-mismatch', `${path}: ${stored.channels} channels, expected a label map of one`);
-  }
-  if (slope !== 1 || intercept !== 0) {
-    throw new InputError('invalid-data', `${path}: a label map with a scale (${slope}, ${intercept}), expected plain ids`);
-  }
-  const data = new Int32Array(stored.data.length);
-  for (let i = 0; i < data.length; i++) {
-    const id = stored.data[i]!;
-    if (!(Number.isInteger(id) && id >= 0 && id <= maxObjectId)) {
-      throw new InputError('invalid-data', `${path}: value ${id}, expected object ids from 0 to ${maxObjectId}`);
-    }
-    data[i] = id;
-  }
-  return { ...stored, data } as Volume<D, Int32Array>;
+  return labelVolume(await readVolume(path, { ...options, ...(dim && { dim }) }), path);
 }
-
-/** Tables by object id are kept for every case, so ids may not be arbitrarily large. */
-export const maxObjectId = 1_000_000;
 
 /** Endings of the files that `writeVolume` writes. */
 const writers: Readonly<Record<string, (image: Volume) => Uint8Array>> = {

@@ -1,9 +1,8 @@
 import { chmod, mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type Dim, InputError, type PerAxis, type Volume } from '@mdt/core';
+import { encodeNpy, encodeNrrd } from '@mdt/formats';
 import { type CaseEntry, checkDatasetJson, type DatasetJson, type SplitName } from './dataset-json.js';
-import { encodeNpy } from './formats/npy.js';
-import { encodeNrrd } from './formats/write-nrrd.js';
 
 /** A case in memory, to be written. */
 export interface NewCase<D extends Dim = Dim> {

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { boxesAsLabelMap, type ExportedCase, predictionsCsv, predictionsJson } from '@mdt/predictor';
 import { expect, test } from 'vitest';
 import { temporaryFolder } from '../../test/support.js';
-import { decodeNifti } from '../data/formats/nifti.js';
+import { decodeNifti } from '@mdt/formats';
 import { writePredictions } from './write-predictions.js';
 
 const one: ExportedCase = {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { type Dim, InputError } from '@mdt/core';
+import { encodeNifti } from '@mdt/formats';
 import {
   boxesAsLabelMap,
   type ExportedCase,
@@ -8,7 +9,7 @@ import {
   predictionsJson,
   slicerMarkups,
 } from '@mdt/predictor';
-import { encodeNifti } from '../data/formats/write-nifti.js';
+
 import { fileNames, writeFileAtomic } from '../files.js';
 
 export const predictionFormats = ['json', 'csv', 'nifti', 'slicer', 'nndetection'] as const;

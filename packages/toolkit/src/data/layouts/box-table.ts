@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { axisNames, type Dim, fromPhysical, InputError, pointsFromPhysical, type Volume } from '@mdt/core';
-import { readVolume, rescaled } from '../volume-file.js';
+import { rescaled } from '@mdt/formats';
+import { readVolume } from '../volume-file.js';
 import type { NewCase, NewDataset } from '../write-dataset.js';
 import { numberOf, readCsv, rowsBy } from './csv.js';
 import { headOf, imagesIn, type LayoutOptions } from './folder.js';

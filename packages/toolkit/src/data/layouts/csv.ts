@@ -1,5 +1,5 @@
 import { InputError } from '@mdt/core';
-import { readInput } from '../formats/input-file.js';
+import { readInput } from '../input-file.js';
 
 /** Longest table that is read. */
 const limit = 2 ** 28;

@@ -1,10 +1,10 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type Dim, InputError } from '@mdt/core';
-import { imageEnding } from '../formats/image-file.js';
-import { missing } from '../formats/input-file.js';
+import { imageEnding, rescaled } from '@mdt/formats';
+import { missing } from '../input-file.js';
 import { checkNormalisation, type Normalisation } from '../normalise.js';
-import { describeVolume, loadLabelMap, readVolume, rescaled } from '../volume-file.js';
+import { describeVolume, loadLabelMap, readVolume } from '../volume-file.js';
 import type { NewCase, NewDataset } from '../write-dataset.js';
 import { type LabelKind, labelledObjects } from './objects.js';
 import { drawParts, type PartOptions } from './parts.js';

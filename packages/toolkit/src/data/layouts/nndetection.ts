@@ -1,7 +1,8 @@
 import { basename, join } from 'node:path';
 import { type Dim, InputError, type Volume, type VoxelArray } from '@mdt/core';
+import { rescaled } from '@mdt/formats';
 import { readJson } from '../../files.js';
-import { loadLabelMap, readVolume, rescaled } from '../volume-file.js';
+import { loadLabelMap, readVolume } from '../volume-file.js';
 import type { NewCase, NewDataset } from '../write-dataset.js';
 import { imagesIn, type LayoutOptions } from './folder.js';
 import { drawParts } from './parts.js';
