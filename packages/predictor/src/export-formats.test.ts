@@ -1,4 +1,3 @@
-import { decodeNifti, encodeNifti } from '@mdt/formats';
 import { expect, test } from 'vitest';
 import type { ExportedCase } from './export.js';
 import { boxesAsLabelMap, nnDetectionCase, slicerMarkups } from './export-formats.js';

@@ -37,7 +37,7 @@ function collect(inflater: Inflate, limit: number): { joined(): Uint8Array } {
   let length = 0;
   inflater.onData = (part) => {
     length += part.length;
-    if (length > limit) throw new TooLong('too long');
+    if (length > limit) throw new TooLong(`more than ${limit} bytes`);
     parts.push(part);
   };
   return {

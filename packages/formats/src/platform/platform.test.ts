@@ -21,17 +21,23 @@ function outcome(unpack: typeof node.inflate, packed: Uint8Array, packing: Packi
 describe.each(packings)('%s', (packing) => {
   test('a browser unpacks what Node does, whole and damaged, to the same limit', () => {
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 2000 }), fc.nat(3), fc.nat(), fc.nat(2100), (data, kind, at, limit) => {
-        const packed = new Uint8Array(packers[packing](data));
-        const given = kind === 1 ? packed.subarray(0, at % packed.length) : packed;
-        if (kind === 2) given[at % given.length]! ^= 1 << (at % 8);
-        const expected = outcome(node.inflate, given, packing, limit);
-        const found = outcome(browser.inflate, given, packing, limit);
-        // Damaged data that is too long as well may be found out for either.
-        if (kind > 0 && expected !== found) expect([expected, found].sort()).toEqual(['damaged', 'too long']);
-        else expect(found).toBe(expected);
-      }),
-      { numRuns: 300 },
+      fc.property(
+        fc.uint8Array({ maxLength: 2000 }),
+        fc.nat(3),
+        fc.nat(),
+        fc.integer({ min: 1, max: 2100 }),
+        (data, kind, at, limit) => {
+          const packed = new Uint8Array(packers[packing](data));
+          const given = kind === 1 ? packed.subarray(0, at % packed.length) : packed;
+          if (kind === 2) given[at % given.length]! ^= 1 << (at % 8);
+          const expected = outcome(node.inflate, given, packing, limit);
+          const found = outcome(browser.inflate, given, packing, limit);
+          // Damaged data that is too long as well may be found out for either.
+          if (kind > 0 && expected !== found) expect([expected, found].sort()).toEqual(['damaged', 'too long']);
+          else expect(found).toBe(expected);
+        },
+      ),
+      { numRuns: 100 },
     );
   });
 

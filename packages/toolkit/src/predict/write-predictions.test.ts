@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
+import { decodeNifti } from '@mdt/formats';
 import { boxesAsLabelMap, type ExportedCase, predictionsCsv, predictionsJson } from '@mdt/predictor';
 import { expect, test } from 'vitest';
 import { temporaryFolder } from '../../test/support.js';
-import { decodeNifti } from '@mdt/formats';
 import { writePredictions } from './write-predictions.js';
 
 const one: ExportedCase = {
