@@ -2,6 +2,7 @@ import type { Dim, Random } from '@mdt/core';
 import type { Detector, TrainBatch } from '@mdt/detectors';
 import * as tf from '@tensorflow/tfjs-core';
 import type { PatchBatch } from '../data/patches.js';
+import type { BatchQueue } from './batch-queue.js';
 
 /** What one step computed; the losses arrive when the engine is done. */
 export interface StepGradients {
@@ -9,6 +10,8 @@ export interface StepGradients {
   readonly byVariable: Record<string, tf.Tensor>;
   /** `total` and its parts. */
   losses(): Promise<Record<string, number>>;
+  /** The gradients, which `dispose` then leaves alone. */
+  handOver(): Record<string, tf.Tensor>;
   dispose(): void;
 }
 
@@ -21,6 +24,7 @@ export function gradientsOf<D extends Dim>(
 ): StepGradients {
   let names: string[] = [];
   let values: tf.Tensor | undefined;
+  let handedOver = false;
   const byVariable = tf.tidy(() => {
     const { value, grads } = tf.variableGrads(() => {
       const { total, parts } = detector.loss(tensorsOf(batch), random);
@@ -37,14 +41,80 @@ export function gradientsOf<D extends Dim>(
       const numbers = await values!.data();
       return Object.fromEntries(names.map((name, i) => [name, numbers[i]!]));
     },
+    handOver() {
+      handedOver = true;
+      return byVariable;
+    },
     dispose() {
       values?.dispose();
-      tf.dispose(byVariable);
+      if (!handedOver) tf.dispose(byVariable);
     },
   };
 }
 
-function tensorsOf<D extends Dim>(batch: PatchBatch<D>): TrainBatch<D> {
+/** What one step of the optimizer goes by. */
+export interface ComputedStep {
+  /** By the variable's name; the mean over the step's batches. */
+  readonly byVariable: Record<string, tf.Tensor>;
+  /** `total` and its parts, the mean over the step's batches. */
+  readonly losses: Record<string, number>;
+  /** The cases that the patches were cut from. */
+  readonly ids: string[];
+  readonly images: number;
+  /** Seconds in which there was nothing to do but wait for a batch. */
+  readonly waitSeconds: number;
+  dispose(): void;
+}
+
+/** Computes the gradients of `accumulate` batches, one after the other, so that the memory is that of one. */
+export async function computeStep<D extends Dim>(
+  detector: Detector<D>,
+  queue: BatchQueue<D>,
+  { variables, accumulate, random }: { variables: tf.Variable[]; accumulate: number; random: Random },
+): Promise<ComputedStep> {
+  let sum: Record<string, tf.Tensor> | undefined;
+  const losses: Record<string, number> = {};
+  const ids = new Set<string>();
+  let [waitSeconds, images] = [0, 0];
+  try {
+    for (let i = 0; i < accumulate; i++) {
+      const waitStart = performance.now();
+      const batch = await queue.take();
+      waitSeconds += (performance.now() - waitStart) / 1000;
+      const gradients = gradientsOf(detector, batch, variables, i === 0 ? random : random.fork(i));
+      try {
+        queue.advance(); // the engine works on the step while the next batch is cut and augmented here
+        const before: Record<string, tf.Tensor> | undefined = sum;
+        if (accumulate === 1) sum = gradients.handOver();
+        else {
+          sum = tf.tidy(() =>
+            Object.fromEntries(
+              Object.entries(gradients.byVariable).map(([name, gradient]) => {
+                const share = tf.div(gradient, accumulate);
+                return [name, before ? tf.add(before[name]!, share) : share];
+              }),
+            ),
+          );
+          if (before) tf.dispose(before);
+        }
+        for (const [name, value] of Object.entries(await gradients.losses())) {
+          losses[name] = (losses[name] ?? 0) + value / accumulate;
+        }
+      } finally {
+        gradients.dispose();
+      }
+      for (const id of batch.ids) ids.add(id);
+      images += batch.batchSize;
+    }
+  } catch (error) {
+    if (sum) tf.dispose(sum);
+    throw error;
+  }
+  const byVariable = sum!;
+  return { byVariable, losses, ids: [...ids], images, waitSeconds, dispose: () => tf.dispose(byVariable) };
+}
+
+export function tensorsOf<D extends Dim>(batch: PatchBatch<D>): TrainBatch<D> {
   const shape = [batch.batchSize, ...batch.patchSize];
   return {
     images: tf.tensor(batch.images, [...shape, batch.channels], 'float32'),

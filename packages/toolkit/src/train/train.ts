@@ -1,23 +1,18 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { type Dim, InputError, rng } from '@mdt/core';
 import type { Detector } from '@mdt/detectors';
-import type { PatchBatch } from '../data/patches.js';
-import { adam, type Optimizer } from './adam.js';
+import { adam } from './adam.js';
+import { BatchQueue, type BatchSource } from './batch-queue.js';
 import { TrainingDivergedError } from './diverged.js';
 import { WeightAverage } from './ema.js';
 import type { CheckpointKeeper } from './keep-best.js';
+import type { Optimizer } from './optimizer.js';
 import type { StateKeeper, TrainingState } from './run-state.js';
 import { constant, type Schedule } from './schedule.js';
 import { StateSaver } from './state-saver.js';
 import { StepClock } from './step-clock.js';
-import { gradientsOf } from './step-gradients.js';
+import { computeStep } from './step-gradients.js';
 import { type ValidateOptions, validator } from './validate.js';
-
-/** Where batches come from; `patches()` makes one. */
-export interface BatchSource<D extends Dim> {
-  /** Batch number `index`, from 0. */
-  batch(index: number): Promise<PatchBatch<D>>;
-}
 
 export interface StepEvent {
   epoch: number;
@@ -32,6 +27,9 @@ export interface StepEvent {
   seconds: number;
   /** Mean of the last steps. */
   secondsPerStep: number;
+  imagesPerSecond: number;
+  /** Share of the last steps' time in which the engine waited for images, 0 to 1. */
+  waitShare: number;
   /** Estimate of what is left, validations included. */
   secondsLeft: number;
 }
@@ -66,6 +64,12 @@ export interface TrainOptions<D extends Dim> {
   optimizer?: Optimizer;
   /** Factor on the optimizer's learning rate over the run. Default constant. */
   schedule?: Schedule;
+  /** Learning rate of each epoch instead of the optimizer's; the last one holds on. */
+  learningRates?: readonly number[];
+  /** Batches whose gradients are averaged in one step: more images per step in the memory of one batch. Default 1. */
+  accumulate?: number;
+  /** Stops after so many epochs without a better score. Default: never. */
+  patience?: number;
   validate?: ValidateOptions<D>;
   checkpoints?: CheckpointKeeper;
   /** Where the run's state is kept. */
@@ -92,7 +96,7 @@ export interface TrainOptions<D extends Dim> {
 
 export interface TrainRun extends AsyncIterable<EpochReport> {
   /** Why the run ended. */
-  readonly stopReason: 'running' | 'finished' | 'time' | 'aborted' | 'left';
+  readonly stopReason: 'running' | 'finished' | 'time' | 'stalled' | 'aborted' | 'left';
 }
 
 /**
@@ -102,9 +106,9 @@ export interface TrainRun extends AsyncIterable<EpochReport> {
  * @throws TrainingDivergedError when a loss is not finite; that step is not applied
  */
 export function train<D extends Dim>(detector: Detector<D>, options: TrainOptions<D>): TrainRun {
-  for (const name of ['stepsPerEpoch', 'epochs'] as const) {
+  for (const name of ['stepsPerEpoch', 'epochs', 'accumulate', 'patience'] as const) {
     const value = options[name];
-    if (!(Number.isInteger(value) && value >= 1)) {
+    if (value !== undefined && !(Number.isInteger(value) && value >= 1)) {
       throw new InputError('invalid-option', `train: ${name} is ${value}, expected a whole number of at least 1`);
     }
   }
@@ -134,6 +138,7 @@ async function* epochs<D extends Dim>(
   status: { stopReason: TrainRun['stopReason'] },
 ): AsyncGenerator<EpochReport, void, undefined> {
   const { batches, stepsPerEpoch, checkpoints, signal, schedule = constant(), seed = 0, timeBudgetSeconds } = options;
+  const { accumulate = 1, patience = Number.POSITIVE_INFINITY, learningRates: rates } = options;
   const random = rng(seed);
   const steps = stepsPerEpoch * options.epochs;
 
@@ -151,9 +156,14 @@ async function* epochs<D extends Dim>(
     const elapsed = () => (performance.now() - start) / 1000;
     const variables = detector.variables.map(({ variable }) => variable);
     const clock = new StepClock();
-    let next = prefetch(batches, at.step, at.step < steps);
+    const queue = new BatchQueue(batches, at.step * accumulate, steps * accumulate);
+    const stalls = (epoch: number) => at.bestEpoch > 0 && epoch - at.bestEpoch >= patience;
     for (; at.epoch <= options.epochs; at.epoch++) {
       const { epoch } = at;
+      if (stalls(epoch - 1)) {
+        status.stopReason = 'stalled';
+        return;
+      }
       const epochStart = elapsed();
       while (at.taken < stepsPerEpoch) {
         if (signal?.aborted) {
@@ -165,24 +175,22 @@ async function* epochs<D extends Dim>(
           break;
         }
         const stepStart = performance.now();
-        const batch = await next;
         // The clock takes over only where it is well ahead of the steps: a run that is on time must not depend on it.
         const byTime = timeBudgetSeconds === undefined ? 0 : (elapsed() / timeBudgetSeconds - clockLead) / (1 - clockLead);
-        optimizer.learningRate = baseRate * schedule(Math.max(at.step / steps, byTime));
-        const gradients = gradientsOf(detector, batch, variables, random.fork(`step ${at.step}`));
+        const rate = rates ? rates[Math.min(epoch, rates.length) - 1]! : baseRate;
+        optimizer.learningRate = rate * schedule(Math.max(at.step / steps, byTime));
+        const step = await computeStep(detector, queue, { variables, accumulate, random: random.fork(`step ${at.step}`) });
         try {
-          // The engine works on the step while the next batch is cut and augmented here.
-          next = prefetch(batches, at.step + 1, at.step + 1 < steps);
-          const losses = await gradients.losses();
+          const { losses } = step;
           if (!Object.values(losses).every(Number.isFinite)) {
-            throw new TrainingDivergedError(at.step + 1, epoch, losses, [...new Set(batch.ids)]);
+            throw new TrainingDivergedError(at.step + 1, epoch, losses, step.ids);
           }
-          optimizer.applyGradients(gradients.byVariable);
+          optimizer.applyGradients(step.byVariable);
           average?.update();
           at.step += 1;
           at.taken += 1;
           for (const [name, value] of Object.entries(losses)) at.sums[name] = (at.sums[name] ?? 0) + value;
-          clock.add((performance.now() - stepStart) / 1000);
+          clock.add((performance.now() - stepStart) / 1000, step);
           const left = (steps - at.step) * clock.mean + (options.epochs - epoch + 1) * at.validationSeconds;
           options.onStep?.({
             epoch,
@@ -192,10 +200,12 @@ async function* epochs<D extends Dim>(
             learningRate: optimizer.learningRate,
             seconds: elapsed(),
             secondsPerStep: clock.mean,
+            imagesPerSecond: clock.imagesPerSecond,
+            waitShare: clock.waitShare,
             secondsLeft: Math.max(0, Math.min(left, (timeBudgetSeconds ?? Number.POSITIVE_INFINITY) - elapsed())),
           });
         } finally {
-          gradients.dispose();
+          step.dispose();
         }
         at.seconds = elapsed();
         await saver.withinEpoch(at);
@@ -244,13 +254,14 @@ async function* epochs<D extends Dim>(
         await saver.save(at);
         return;
       }
-      if (last && status.stopReason === 'running') status.stopReason = 'finished';
+      const over = last || stalls(epoch);
+      if (over && status.stopReason === 'running') status.stopReason = last ? 'finished' : 'stalled';
       yield report;
       // Only now, when the caller has put the report away: a killed run reports the epoch again rather than never.
       at.taken = 0;
       at.sums = {};
-      await saver.betweenEpochs({ ...at, epoch: epoch + 1 }, last);
-      if (last) return;
+      await saver.betweenEpochs({ ...at, epoch: epoch + 1 }, over);
+      if (over) return;
     }
     status.stopReason = 'finished'; // nothing was left to do
   } finally {
@@ -269,11 +280,4 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefine
     if (signal?.aborted) return undefined;
     throw error;
   }
-}
-
-/** Starts the work on a batch; an error surfaces where the batch is awaited. */
-function prefetch<D extends Dim>(batches: BatchSource<D>, index: number, wanted = true): Promise<PatchBatch<D>> {
-  const batch = wanted ? batches.batch(index) : new Promise<never>(() => {});
-  batch.catch(() => {});
-  return batch;
 }
