@@ -106,7 +106,8 @@ async function outcome(out: string): Promise<string> {
     ...progress
   } = JSON.parse(await readFile(join(resume, newest, 'progress.json'), 'utf8'));
   hash.update(JSON.stringify(progress));
-  for (const { seconds: _, ...record } of await readMetricsLog(join(out, 'metrics.jsonl'))) hash.update(JSON.stringify(record));
+  for (const { seconds: _, time: __, ...record } of await readMetricsLog(join(out, 'metrics.jsonl')))
+    hash.update(JSON.stringify(record));
   for (const { path, state } of await listCheckpoints(out)) {
     hash.update(JSON.stringify(state));
     hash.update(await readFile(join(path, 'weights.safetensors')));

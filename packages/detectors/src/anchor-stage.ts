@@ -1,7 +1,7 @@
-import type { Dim, PerAxis } from '@mdt/core';
+import type { Dim, GroundTruth, PerAxis } from '@mdt/core';
 import { InputError } from '@mdt/core';
 import { anchorFamilies, overlapBound } from './anchor-overlap.js';
-import { type AnchorGrid, type AnchorOptions, anchorGrid } from './anchors.js';
+import { type AnchorGrid, type AnchorOptions, anchorBoxes, anchorGrid } from './anchors.js';
 import { type BoxCoder, boxCoder } from './box-coder.js';
 import { type BoxLoss, smoothL1Loss } from './box-loss.js';
 import { type ClassLoss, softmaxLoss } from './class-loss.js';
@@ -79,6 +79,10 @@ export function resolveAnchorStage<D extends Dim>(
     boxLoss: options.boxLoss ?? smoothL1Loss(),
   };
 }
+
+/** Box rows of the anchors that the matcher gives to the objects of an image. */
+export const matchedAnchorsOf = <D extends Dim>({ grid, matcher }: AnchorStage<D>, targets: GroundTruth<D>): Float64Array =>
+  anchorBoxes(grid, matcher.match(grid, targets).positives);
 
 /** In 2D the original took the first four of (0.1, 0.1, 0.1, 0.2, 0.2, 0.2), and no log size was too large for it. */
 export const legacyCoder = (dim: Dim): BoxCoder =>

@@ -62,6 +62,8 @@ export interface Detector<D extends Dim = Dim, C extends string = string> extend
   loss(batch: TrainBatch<D>, random: Random): Losses;
   /** Post-processed detections of images `[b, ...patchSize, channels]`. */
   detect(images: tf.Tensor, options?: DetectOptions): Promise<DetectionResult<D>>;
+  /** Box rows of the anchors that learn from these objects of a patch, patch voxels; of detectors with anchors. */
+  matchedAnchors?(targets: GroundTruth<D>): Float64Array;
   /** Every tensor of the network by name, running statistics included. */
   weights(): Promise<Map<string, SafeTensor>>;
   /** @throws InputError `invalid-checkpoint` when a tensor is missing, left over, or of another shape; nothing is changed then */

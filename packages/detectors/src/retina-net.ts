@@ -1,8 +1,8 @@
 import { type Block, constant, type Mode } from '@mdt/backbone';
-import type { Dim, Random } from '@mdt/core';
+import type { Dim, GroundTruth, Random } from '@mdt/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { anchorLosses } from './anchor-loss.js';
-import { type AnchorStage, resolveAnchorStage } from './anchor-stage.js';
+import { type AnchorStage, matchedAnchorsOf, resolveAnchorStage } from './anchor-stage.js';
 import type { AnchorGrid } from './anchors.js';
 import type { BoxCoder } from './box-coder.js';
 import { outputsOf, probabilitiesOf } from './class-loss.js';
@@ -69,6 +69,10 @@ export class RetinaNet<D extends Dim, C extends string = string> extends Network
 
   get boxCoder(): BoxCoder {
     return this.stage.boxCoder;
+  }
+
+  matchedAnchors(targets: GroundTruth<D>): Float64Array {
+    return matchedAnchorsOf(this.stage, targets);
   }
 
   protected override headBlocks(): Block[] {

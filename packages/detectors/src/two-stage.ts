@@ -1,9 +1,15 @@
 import { type Block, constant, type Mode } from '@mdt/backbone';
-import type { Detections, Dim, Random } from '@mdt/core';
+import type { Detections, Dim, GroundTruth, Random } from '@mdt/core';
 import { roiLevels } from '@mdt/native-ops';
 import * as tf from '@tensorflow/tfjs-core';
 import { anchorLosses } from './anchor-loss.js';
-import { type AnchorStage, type AnchorStageOptions, anchorStageKeys, resolveAnchorStage } from './anchor-stage.js';
+import {
+  type AnchorStage,
+  type AnchorStageOptions,
+  anchorStageKeys,
+  matchedAnchorsOf,
+  resolveAnchorStage,
+} from './anchor-stage.js';
 import type { AnchorGrid } from './anchors.js';
 import type { BoxCoder } from './box-coder.js';
 import { type BoxStageOptions, resolveBoxStage } from './box-stage.js';
@@ -105,6 +111,10 @@ export abstract class TwoStage<D extends Dim, C extends string> extends Network<
   /** Writes proposals' targets. */
   get secondCoder(): BoxCoder {
     return this.boxStage.boxCoder;
+  }
+
+  matchedAnchors(targets: GroundTruth<D>): Float64Array {
+    return matchedAnchorsOf(this.anchorStage, targets);
   }
 
   protected override headBlocks(): Pick<Block, 'variables'>[] {

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { InputError } from '@mdt/core';
 import type { Precision } from '@mdt/tfjs-torch';
 import * as tf from '@tensorflow/tfjs-core';
@@ -26,6 +27,8 @@ export interface Engine {
   /** Name of the TensorFlow.js backend that is now active. */
   readonly name: 'torch' | 'cpu';
   readonly precision: TrainingPrecision;
+  /** CPU threads of one operation. */
+  readonly threads: number;
   /** Why the preferred engine is not used. */
   readonly reason?: string;
 }
@@ -51,7 +54,7 @@ export async function selectEngine(options: EngineOptions = {}): Promise<Engine>
     try {
       const { useTorch } = await import('@mdt/tfjs-torch');
       await useTorch({ precision, deterministic, ...(threads !== undefined && { threads }) });
-      return { name: 'torch', precision };
+      return { name: 'torch', precision, threads: threads ?? availableParallelism() };
     } catch (error) {
       if (!isUnavailable(error)) throw error;
       reason = firstSentence(error);
@@ -65,7 +68,7 @@ export async function selectEngine(options: EngineOptions = {}): Promise<Engine>
   await import('@tensorflow/tfjs-backend-cpu');
   if (!(await tf.setBackend('cpu'))) throw new Error("TensorFlow.js could not start its 'cpu' backend");
   await tf.ready();
-  return { name: 'cpu', precision: 'float32', ...(reason !== undefined && { reason }) };
+  return { name: 'cpu', precision: 'float32', threads: 1, ...(reason !== undefined && { reason }) };
 }
 
 /** libtorch or the addon is missing, or the package itself is not installed. */

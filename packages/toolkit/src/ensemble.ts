@@ -1,7 +1,7 @@
 import { type Dim, InputError } from '@mdt/core';
 import type { Detector } from '@mdt/detectors';
 import type { ResolvedConfig } from './config/config.js';
-import { readRunConfig } from './experiment.js';
+import { readRunConfig } from './run/run-folder.js';
 import { listCheckpoints } from './train/checkpoint.js';
 import { loadDetectors } from './train/load-detectors.js';
 

@@ -3,7 +3,6 @@ import type { Dim, Volume } from '@mdt/core';
 import { evaluateDetections, type Metrics, toCocoResults } from '@mdt/eval-coco';
 import { type PredictAllCall, type PredictedCase, type Predictor, predictAll } from '@mdt/predictor';
 import type { Dataset } from './data/dataset.js';
-import { writePlot } from './experiment.js';
 import { fileNames, writeFileAtomic } from './files.js';
 import { metricsJson } from './metrics-json.js';
 import { type CurvePoint, plotPrecisionRecall } from './plot/curves.js';
@@ -11,6 +10,7 @@ import { plotImage, plotMontage } from './plot/overlay.js';
 import { writePredictions } from './predict/write-predictions.js';
 import type { ReportCase } from './report/case-viewer.js';
 import { htmlReport } from './report/report.js';
+import { writePlot } from './run/run-folder.js';
 
 export interface EvaluationOptions extends PredictAllCall {
   /** Folder for predictions, metrics and plots. */

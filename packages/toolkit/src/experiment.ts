@@ -1,23 +1,14 @@
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { type Dim, InputError } from '@mdt/core';
+import { type Dim, InputError, rng } from '@mdt/core';
 import type { Detector } from '@mdt/detectors';
 import { type ResolvedConfig, resolveConfig } from './config/config.js';
 import { createAugmentation } from './config/create-augmentation.js';
 import { createDetector } from './config/create-detector.js';
 import { createOptimizer, createSchedule, predictorOptions } from './config/parts.js';
 import { type Dataset, kFold, openDataset } from './data/dataset.js';
-import { parseDatasetJson, type SplitName } from './data/dataset-json.js';
-import { patches } from './data/patches.js';
+import { parseDatasetJson, type SplitName, splitNames } from './data/dataset-json.js';
 import { readInput } from './data/volume-file.js';
-import { readJson, writeFileAtomic } from './files.js';
-import { lockFolder } from './lock-folder.js';
-import { plotTraining } from './plot/curves.js';
-import { renderPng } from './plot/png.js';
-import { listCheckpoints } from './train/checkpoint.js';
-import { type CheckpointKeeper, keepBest } from './train/keep-best.js';
-import { type MetricsRecord, metricsLog, readMetricsLog } from './train/metrics-log.js';
-import { runStates } from './train/run-state.js';
-import { type BatchSource, type EpochReport, type StepEvent, type TrainRun, train } from './train/train.js';
 
 /** A configuration whose parts were made and checked, ready to train or to evaluate. */
 export interface Experiment<D extends Dim = Dim> {
@@ -25,19 +16,37 @@ export interface Experiment<D extends Dim = Dim> {
   readonly config: ResolvedConfig;
   readonly dataset: Dataset<D>;
   readonly detector: Detector<D>;
-  /** One part of the data, by the folds of the configuration or by `dataset.json`. */
+  /** One part of the data, by the folds of the configuration or by `dataset.json`; `test` of the hold-out data set where there is one. */
   part(name: SplitName): Dataset<D>;
 }
 
 /**
- * Checks a configuration against its data set, and makes the detector. All that can be wrong is found here, before a training
+ * Checks a configuration and everything that is made from it, without reading any data: the detector and its parts, augmentation,
+ * optimizer, schedule and prediction.
+ *
+ * @throws InputError
+ */
+export function checkConfig(config: unknown, where = 'config'): ResolvedConfig {
+  const resolved = resolveConfig(config, where);
+  const { detector: given, training } = resolved;
+  const { classes = ['object'], inChannels = 1 } = given;
+  const detector = createDetector({ ...given, classes, inChannels }); // its variables are made at first use
+  createAugmentation(detector.dim, training.augment, detector.patchSize);
+  createOptimizer(training).dispose();
+  createSchedule(training);
+  predictorOptions(resolved.prediction);
+  return resolved;
+}
+
+/**
+ * Checks a configuration, then the data set against it, and makes the detector. All that can be wrong is found here, before a training
  * writes its first file.
  *
  * @throws InputError
  */
 export async function openExperiment(config: unknown, where = 'config'): Promise<Experiment> {
-  const resolved = resolveConfig(config, where);
-  const { dir, normalise, folds } = resolved.data;
+  const resolved = checkConfig(config, where);
+  const { dir, testDir, normalise, folds, maxCases } = resolved.data;
   const file = join(dir, 'dataset.json');
   const json = parseDatasetJson(new TextDecoder().decode(await readInput(file)), file);
   const dataset = await openDataset(dir, normalise ? { normalise } : {});
@@ -45,172 +54,91 @@ export async function openExperiment(config: unknown, where = 'config'): Promise
   const unknown = classes.find((name) => !dataset.classes.includes(name));
   if (unknown !== undefined) {
     const known = dataset.classes.join(', ');
-    throw new InputError(
-      'unknown-class',
-      `${where}.detector.classes: '${unknown}' is not a class of '${dataset.name}' (${known})`,
-    );
+    const text = `${where}.detector.classes: '${unknown}' is not a class of '${dataset.name}' (${known})`;
+    throw new InputError('unknown-class', text);
   }
   if (classes.join('\0') !== dataset.classes.join('\0')) {
-    throw new InputError(
-      'invalid-option',
-      `${where}.detector.classes: expected those of '${dataset.name}' in their order (${dataset.classes.join(', ')})`,
-    );
+    const known = dataset.classes.join(', ');
+    const text = `${where}.detector.classes: expected those of '${dataset.name}' in their order (${known})`;
+    throw new InputError('invalid-option', text);
   }
   if (inChannels !== dataset.channels) {
-    throw new InputError(
-      'shape-mismatch',
-      `${where}.detector.inChannels: ${inChannels}, but '${dataset.name}' has ${dataset.channels} channels`,
-    );
+    const text = `${where}.detector.inChannels: ${inChannels}, but '${dataset.name}' has ${dataset.channels} channels`;
+    throw new InputError('shape-mismatch', text);
   }
-  const detector = createDetector({ ...resolved.detector, classes, inChannels });
+  // Once more, with what the data set says.
+  const complete: ResolvedConfig = resolveConfig(
+    {
+      ...resolved,
+      data: { ...resolved.data, normalise: normalise ?? json.normalise },
+      detector: { ...resolved.detector, classes, inChannels },
+    },
+    where,
+  );
+  const detector = createDetector(complete.detector);
   if (detector.dim !== dataset.dim) {
-    throw new InputError(
-      'shape-mismatch',
-      `${where}.detector.kind: ${detector.kind} has ${detector.dim} axes, '${dataset.name}' has ${dataset.dim}`,
-    );
+    const text = `${where}.detector.kind: ${detector.kind} has ${detector.dim} axes, '${dataset.name}' has ${dataset.dim}`;
+    throw new InputError('shape-mismatch', text);
   }
-  const complete: ResolvedConfig = {
-    ...resolved,
-    data: { ...resolved.data, normalise: normalise ?? json.normalise },
-    detector: { ...resolved.detector, classes, inChannels },
+  const heldOut = testDir === undefined ? undefined : await openHeldOut(testDir, dataset, complete, where);
+  const parts = folds && kFold<Dim>(dataset, folds);
+  const idsOf = (name: SplitName): readonly string[] =>
+    parts ? parts[name === 'train' ? 'training' : name].ids : dataset.split(name).ids;
+  function part(name: SplitName): Dataset {
+    if (heldOut && name === 'test') return someOf(heldOut, heldOut.ids, name);
+    const ids = idsOf(name);
+    // What the hold-out data set tests, the test part need not: it is trained on, as the original does.
+    return someOf(dataset, heldOut && name === 'train' ? [...ids, ...testIds()] : ids, name);
+  }
+  const testIds = (): readonly string[] => {
+    try {
+      return idsOf('test');
+    } catch (error) {
+      if (error instanceof InputError && error.code === 'empty-dataset') return [];
+      throw error;
+    }
   };
-  const parts = folds && kFold<Dim>(dataset, { seed: 0, ...folds });
-  const part = (name: SplitName) => (parts ? parts[name === 'train' ? 'training' : name] : dataset.split(name));
+  const someOf = (from: Dataset, ids: readonly string[], name: string): Dataset => {
+    if (maxCases === undefined || ids.length <= maxCases) return from.subset(ids);
+    const chosen = new Set(rng(complete.training.seed).fork(`cases ${name}`).choose(ids.length, maxCases));
+    return from.subset(ids.filter((_, i) => chosen.has(i)));
+  };
   return { config: complete, dataset, detector, part };
 }
 
-export interface RunOptions {
-  /** Run folder. */
-  out: string;
-  /** Replaces an earlier run in that folder. Default false: it is refused. */
-  overwrite?: boolean;
-  /**
-   * Goes on with the run in that folder, bit by bit as if it had not stopped; starts one where there is none. Default false.
-   * Epochs and time budget may be others than before.
-   */
-  resume?: boolean;
-  /** Seconds of work that may be lost when the process is killed. Default 600. */
-  saveEverySeconds?: number;
-  /** Called with a sentence when the newest state is damaged and an older one is used. */
-  onNote?: (line: string) => void;
-  signal?: AbortSignal;
-  onStep?: (event: StepEvent) => void;
-  onEpoch?: (epoch: EpochReport) => void;
+/** The data set that tests, checked against the one that is learnt. */
+async function openHeldOut(dir: string, dataset: Dataset, { data }: ResolvedConfig, where: string): Promise<Dataset> {
+  const heldOut = await openDataset<Dim>(dir, { dim: dataset.dim, normalise: data.normalise! });
+  for (const key of ['classes', 'channels'] as const) {
+    const [own, expected] = [String(heldOut[key]), String(dataset[key])];
+    if (own === expected) continue;
+    const text = `${where}.data.testDir: '${heldOut.name}' has ${key} ${own}, '${dataset.name}' has ${expected}`;
+    throw new InputError('shape-mismatch', text);
+  }
+  return heldOut;
 }
 
-export interface RunResult {
-  stopReason: TrainRun['stopReason'];
-  epochs: MetricsRecord[];
-  /** Checkpoints on disk, best first. */
-  checkpoints: CheckpointKeeper['entries'];
+/** Which cases train, validate and test, and a hash of that. */
+export interface SplitRecord {
+  sha256: string;
+  train: readonly string[];
+  validation: readonly string[];
+  test: readonly string[];
 }
 
-/**
- * Trains an experiment and writes its run folder: `config.json`, `metrics.jsonl` (a line per epoch), the best checkpoints, the
- * state to go on from, and the curves as `curves.svg` and `curves.png`. No other process can train into the folder meanwhile.
- *
- * @throws InputError `busy` when another run uses the folder, `invalid-option` when it holds a run that is neither to be replaced nor
- * to go on, or one of another configuration
- */
-export async function runTraining<D extends Dim>(experiment: Experiment<D>, options: RunOptions): Promise<RunResult> {
-  if (options.overwrite && options.resume) {
-    throw new InputError('invalid-option', 'runTraining: a run can be replaced or go on, not both');
-  }
-  const { config, detector } = experiment;
-  const { training } = config;
-  const { augmentation, margin } = createAugmentation(detector.dim, training.augment, detector.patchSize);
-  const batches = patches<D>(experiment.part('train'), {
-    patchSize: detector.patchSize,
-    batchSize: training.batchSize,
-    foreground: training.foreground,
-    seed: training.seed,
-    ...(augmentation && { augment: augmentation, margin }),
-  });
-  const validation = experiment.part('validation');
-  const lock = await lockFolder(options.out); // all that can be refused was; from here on there is a folder
-  try {
-    return await trainInto(experiment, { batches, validation }, options);
-  } finally {
-    await lock.release();
-  }
-}
-
-async function trainInto<D extends Dim>(
-  experiment: Experiment<D>,
-  { batches, validation }: { batches: BatchSource<D>; validation: Dataset<D> },
-  options: RunOptions,
-): Promise<RunResult> {
-  const { out, overwrite = false, resume = false, saveEverySeconds, signal, onStep, onEpoch, onNote } = options;
-  const { config, detector } = experiment;
-  const { training, prediction } = config;
-  const logPath = join(out, 'metrics.jsonl');
-  if (!overwrite && !resume && (await listCheckpoints(out)).length > 0) {
-    throw new InputError('invalid-option', `'${out}' already holds a run: choose another folder, go on with it, or replace it`);
-  }
-  const states = runStates(out, {
-    config: decisive(experiment),
-    discard: !resume,
-    ...(onNote && { onDamaged: onNote }),
-  });
-  const before = await states.load();
-  const optimizer = createOptimizer(training);
-  // What was killed before its first state starts anew.
-  const checkpoints = keepBest(training.keep, { dir: out, config, overwrite: !before });
-  const run = train(detector, {
-    batches,
-    stepsPerEpoch: training.stepsPerEpoch,
-    epochs: training.epochs,
-    optimizer,
-    schedule: createSchedule(training),
-    seed: training.seed,
-    checkpoints,
-    states,
-    ...(before && { from: before }),
-    ...(saveEverySeconds !== undefined && { saveEverySeconds }),
-    validate: {
-      on: validation,
-      iouThresholds: training.iouThresholds,
-      every: training.validateEvery,
-      predict: predictorOptions(prediction, { views: false }),
-    },
-    ...(training.ema > 0 && { ema: training.ema }),
-    ...(training.minutes !== undefined && { timeBudgetSeconds: training.minutes * 60 }),
-    ...(signal && { signal }),
-    ...(onStep && { onStep }),
-  });
-
-  await writeFileAtomic(join(out, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
-  const reported = before ? await readMetricsLog(logPath) : [];
-  const epochs = reported.filter(({ index }) => index < before!.progress.epoch);
-  const log = await metricsLog(logPath, epochs);
-  try {
-    for await (const epoch of run) {
-      epochs.push(epoch);
-      await log.append(epoch);
-      onEpoch?.(epoch);
+/** The cases of every part; a part that the data set lacks is empty. */
+export function splitRecord({ part }: Pick<Experiment, 'part'>): SplitRecord {
+  const ids = (name: SplitName): readonly string[] => {
+    try {
+      return part(name).ids;
+    } catch (error) {
+      if (error instanceof InputError && error.code === 'empty-dataset') return [];
+      throw error;
     }
-  } finally {
-    optimizer.dispose();
-  }
-  if (epochs.length > 0) await writePlot(join(out, 'curves'), plotTraining(epochs, { best: 'ap' }));
-  return { stopReason: run.stopReason, epochs, checkpoints: checkpoints.entries };
-}
-
-/** What must be as it was for a run to go on: all of the configuration but how long it lasts, and which cases it learns from. */
-function decisive({ config, part }: Experiment): unknown {
-  const { epochs: _, minutes: __, ...training } = config.training;
-  const cases = (['train', 'validation'] as const).map((name) => [name, [...part(name).ids]]);
-  return { ...config, training, cases: Object.fromEntries(cases) };
-}
-
-/** Writes a plot as `NAME.svg` and `NAME.png`. */
-export async function writePlot(path: string, svg: string): Promise<void> {
-  await writeFileAtomic(`${path}.svg`, svg);
-  await writeFileAtomic(`${path}.png`, renderPng(svg));
-}
-
-/** The resolved configuration that a run folder stores. @throws InputError `missing-file`, … */
-export async function readRunConfig(runDir: string): Promise<ResolvedConfig> {
-  const path = join(runDir, 'config.json');
-  return resolveConfig(await readJson(path), path);
+  };
+  const [train, validation, test] = splitNames.map(ids) as [readonly string[], readonly string[], readonly string[]];
+  const sha256 = createHash('sha256')
+    .update(JSON.stringify([train, validation, test]))
+    .digest('hex');
+  return { sha256, train, validation, test };
 }

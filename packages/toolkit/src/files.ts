@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { InputError } from '@mdt/core';
@@ -59,6 +60,21 @@ export async function writeFolderAtomic(
     throw error;
   }
   await sync(dirname(path));
+}
+
+/**
+ * Writes a file that is only for the eye: in one step, but not synced. Where it cannot be written, the work goes on; a disk that is full
+ * will stop it where it matters.
+ */
+export function writeForDisplay(path: string, data: string | Uint8Array): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    const temporary = temporaryName(path);
+    writeFileSync(temporary, data);
+    renameSync(temporary, path);
+  } catch {
+    // see above
+  }
 }
 
 /** Takes a folder out of sight in one step, then deletes it: nobody ever sees half of it. */

@@ -19,22 +19,14 @@ export * from './data/index.js';
 export { type Engine, type EngineOptions, selectEngine, type TrainingPrecision } from './engine.js';
 export { type Ensemble, openEnsemble } from './ensemble.js';
 export { type Evaluation, type EvaluationOptions, runEvaluation } from './evaluate.js';
-export {
-  type Experiment,
-  openExperiment,
-  type RunOptions,
-  type RunResult,
-  readRunConfig,
-  runTraining,
-  writePlot,
-} from './experiment.js';
+export { checkConfig, type Experiment, openExperiment, type SplitRecord, splitRecord } from './experiment.js';
 export { removeFolder, writeFileAtomic, writeFolderAtomic } from './files.js';
 export { type FolderLock, lockFolder } from './lock-folder.js';
 export { type MetricsJsonOptions, metricsJson } from './metrics-json.js';
 export type { ChartOptions, Mark, Series } from './plot/chart.js';
 export { type CurvePoint, type PrecisionRecallCurve, plotCharts, plotPrecisionRecall, plotTraining } from './plot/curves.js';
 export { contrastWindow, type Window } from './plot/image.js';
-export { type MontageOptions, type OverlayOptions, plotImage, plotMontage } from './plot/overlay.js';
+export { type GridItem, type MontageOptions, type OverlayOptions, plotGrid, plotImage, plotMontage } from './plot/overlay.js';
 export { encodePng, renderPng } from './plot/png.js';
 export { readOperatingPoint, writeOperatingPoint } from './predict/operating-point-file.js';
 export {
@@ -46,7 +38,23 @@ export {
 export { describeStep, duration, type Progress, type ProgressOptions, progress } from './progress.js';
 export type { ReportCase } from './report/case-viewer.js';
 export { htmlReport, type ReportOptions } from './report/report.js';
-export { Adam, type AdamOptions, adam, type Optimizer } from './train/adam.js';
+export { type LiveState, readLive } from './run/live.js';
+export { plotBatch } from './run/patch-plot.js';
+export { foldDir, isRunFolder, readRunConfig, runsIn, writePlot } from './run/run-folder.js';
+export {
+  type CodeVersion,
+  codeVersion,
+  dataHash,
+  type Machine,
+  machine,
+  type RunRecord,
+  type RunSession,
+  readRunRecord,
+} from './run/run-record.js';
+export { describeEpoch, type RunOptions, type RunResult, runTraining } from './run/run-training.js';
+export { type EventFile, eventFile, type ScalarEvent } from './run/tensorboard.js';
+export { Adam, type AdamOptions, adam, adamw } from './train/adam.js';
+export type { BatchSource } from './train/batch-queue.js';
 export {
   type Checkpoint,
   type CheckpointEntry,
@@ -59,6 +67,7 @@ export { TrainingDivergedError } from './train/diverged.js';
 export { type CheckpointKeeper, type KeepBestOptions, keepBest } from './train/keep-best.js';
 export { type LoadDetectorsOptions, loadDetectors, loadWeights } from './train/load-detectors.js';
 export { type MetricsLog, type MetricsRecord, metricsLog, readMetricsLog } from './train/metrics-log.js';
+export type { Optimizer, OptimizerOptions } from './train/optimizer.js';
 export {
   type RunStatesOptions,
   runStates,
@@ -67,5 +76,6 @@ export {
   type TrainingState,
 } from './train/run-state.js';
 export { constant, cosine, poly, type Schedule } from './train/schedule.js';
-export { type BatchSource, type EpochReport, type StepEvent, type TrainOptions, type TrainRun, train } from './train/train.js';
+export { Sgd, type SgdOptions, sgd } from './train/sgd.js';
+export { type EpochReport, type StepEvent, type TrainOptions, type TrainRun, train } from './train/train.js';
 export type { ValidateOptions, Validation } from './train/validate.js';

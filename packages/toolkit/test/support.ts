@@ -18,6 +18,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import { afterAll, beforeAll } from 'vitest';
 import { spotBox } from '../../predictor/test/support.js';
 import { runCli } from '../src/cli/run-cli.js';
+import type { Dataset } from '../src/data/dataset.js';
 import type { PatchBatch } from '../src/data/patches.js';
 import { generateToy } from '../src/data/toy.js';
 
@@ -170,3 +171,21 @@ export const flatBatches = (value: (index: number) => number) => ({
     };
   },
 });
+
+/** A data set in memory of one 4×4 image with a spot that `SpotDetector` finds. */
+export function spotDataset(): Dataset<2> {
+  const box = [1, 1, 3, 3];
+  const data = Float32Array.from({ length: 16 }, (_, i) => (i % 4 >= 1 && i % 4 < 3 && i >= 4 && i < 12 ? 1 : 0));
+  const image = volume({ dim: 2, size: [4, 4], data });
+  const labelMap = { ...image, data: Int32Array.from(data) };
+  const objects: GroundTruth<2> = { dim: 2, boxes: Float32Array.from(box), labels: Int32Array.of(0) };
+  const dataset: Dataset<2> = {
+    ...{ dim: 2, name: 'spots', classes: ['spot'], channels: 1, minVoxels: 1, ids: ['a'] },
+    load: async (id) => ({ id, image, labelMap, objectLabels: Int32Array.of(0), objects }),
+    classesOf: () => [0],
+    sizeOf: () => [4, 4],
+    subset: () => dataset,
+    split: () => dataset,
+  };
+  return dataset;
+}

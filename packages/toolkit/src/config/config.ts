@@ -1,8 +1,7 @@
 import { axisNames, InputError } from '@mdt/core';
-import type { Normalisation } from '../data/normalise.js';
 import { type Check, defaultsOf } from './checks.js';
 import { type DetectorConfig, dimOf } from './detector-schema.js';
-import { augmentCheck, configCheck, metricPattern, predictionCheck, trainingCheck } from './schema.js';
+import { type augmentCheck, configCheck, metricPattern, predictionCheck, trainingCheck } from './schema.js';
 
 export { type DetectorConfig, type DetectorKind, detectorKinds, dimOf } from './detector-schema.js';
 
@@ -21,7 +20,7 @@ type Optional = 'minutes' | 'validationCases';
 
 /** A configuration with every default filled in, as it is stored with the run. */
 export interface ResolvedConfig {
-  data: ExperimentConfig['data'] & { normalise?: Normalisation };
+  data: Omit<ExperimentConfig['data'], 'folds'> & { folds?: Required<NonNullable<ExperimentConfig['data']['folds']>> };
   detector: DetectorConfig;
   training: Required<Omit<TrainingConfig, Optional>> & Pick<TrainingConfig, Optional>;
   prediction: Required<PredictionConfig>;
@@ -55,8 +54,9 @@ export function resolveConfig(value: unknown, where = 'config'): ResolvedConfig 
   const keep = training.keep ?? Math.max(5, prediction.best ?? 0);
   const best = prediction.best ?? Math.min(5, keep);
   if (best > keep) refuse('prediction.best', `${best} checkpoints, but training.keep is ${keep}`);
-  const resolved = {
-    data: { ...data, ...(data.folds && { folds: { ...foldDefaults, ...data.folds } }) },
+  const { folds, ...place } = data;
+  const resolved: ResolvedConfig = {
+    data: { ...place, ...(folds && { folds: { fold: 0, seed: 0, ...folds } }) },
     detector,
     training: { ...defaultsOf(trainingCheck, dim), ...training, keep, augment } as ResolvedConfig['training'],
     prediction: {
@@ -71,13 +71,11 @@ export function resolveConfig(value: unknown, where = 'config'): ResolvedConfig 
   return resolved;
 }
 
-const foldDefaults = { fold: 0, seed: 0 };
-
 /** What single values cannot tell: whether they fit each other. */
 function checkTogether({ data, detector, training }: ResolvedConfig, refuse: (key: string, text: string) => never): void {
   const { folds } = data;
   if (folds && folds.folds < 3) refuse('data.folds.folds', `${folds.folds}, expected 3 or more: one tests, one validates`);
-  if (folds && folds.fold! >= folds.folds) {
+  if (folds && folds.fold >= folds.folds) {
     refuse('data.folds.fold', `fold ${folds.fold} of ${folds.folds}, expected 0 to ${folds.folds - 1}`);
   }
   const { learningRate, epochs, schedule, optimizer } = training;

@@ -118,8 +118,18 @@ export const detectorCheck = object(
       object({
         depth: field(oneOf(50, 101), 'layers of the ResNet', 50, 'res_architecture'),
         startFilters: field(count, 'width of the first stage', new PerDim(48, 18), 'start_filts'),
-        outChannels: field(count, 'channels of the pyramid', new Derived('4 times `startFilters` in 2D, twice in 3D'), 'end_filts'),
-        norm: field(oneOf('none', 'instance', 'instance-affine', 'group', 'batch'), 'normalisation of feature maps', 'none', 'norm'),
+        outChannels: field(
+          count,
+          'channels of the pyramid',
+          new Derived('4 times `startFilters` in 2D, twice in 3D'),
+          'end_filts',
+        ),
+        norm: field(
+          oneOf('none', 'instance', 'instance-affine', 'group', 'batch'),
+          'normalisation of feature maps',
+          'none',
+          'norm',
+        ),
         strideOne: field(flag, 'a full-resolution stage', new Derived('as the detector needs it'), 'operate_stride1'),
         sixthPooling: field(flag, 'adds stage C6', false, 'sixth_pooling'),
       }),
@@ -205,10 +215,20 @@ export const detectorCheck = object(
     segmentationLoss: field(segmentationLossCheck, 'of Retina U-Net and Detection U-Net', undefined, 'seg_loss_mode'),
     maxPerClass: field(count, 'of Detection U-Net: objects per class and image', new PerDim(10, 30), 'n_roi_candidates'),
     minScore: field(share, "of Detection U-Net: a detection's score is above this", 0.1, 'detection_min_confidence'),
-    score: field(oneOf('max', 'median'), "of Detection U-Net: how a component's score comes from its voxels", 'max', 'aggregation_operation'),
+    score: field(
+      oneOf('max', 'median'),
+      "of Detection U-Net: how a component's score comes from its voxels",
+      'max',
+      'aggregation_operation',
+    ),
     nms: field(
       object({
-        iouThreshold: field(share, 'a box goes when a better one of its class overlaps it by more', 1e-5, 'detection_nms_threshold'),
+        iouThreshold: field(
+          share,
+          'a box goes when a better one of its class overlaps it by more',
+          1e-5,
+          'detection_nms_threshold',
+        ),
         maxPerImage: field(count, 'detections per patch', new PerDim(10, 30), 'model_max_instances_per_batch_element'),
         minScore: field(share, 'lowest score of a detection', 0.1, 'model_min_confidence'),
         preNmsTopK: field(count, 'candidates per patch that enter suppression', new PerDim(10_000, 50_000), 'pre_nms_limit'),

@@ -1,7 +1,9 @@
 import { mirrorViews } from '@mdt/augment';
 import { clusterBoxes, type PredictorOptions } from '@mdt/predictor';
-import { type Adam, adam } from '../train/adam.js';
+import { adam, adamw } from '../train/adam.js';
+import type { Optimizer } from '../train/optimizer.js';
 import { constant, cosine, poly, type Schedule } from '../train/schedule.js';
+import { sgd } from '../train/sgd.js';
 import type { ResolvedConfig } from './config.js';
 
 const schedules = { constant, cosine, poly };
@@ -10,8 +12,21 @@ export function createSchedule({ schedule, warmUp }: Pick<ResolvedConfig['traini
   return schedules[schedule]({ warmUp });
 }
 
-export function createOptimizer({ learningRate, weightDecay, clipNorm }: ResolvedConfig['training']): Adam {
-  return adam({ learningRate, weightDecay, epsilon: 1e-8, ...(clipNorm > 0 && { clipNorm }) });
+export function createOptimizer(training: ResolvedConfig['training']): Optimizer {
+  const { optimizer, learningRate, weightDecay, clipNorm, momentum, nesterov } = training;
+  const common = {
+    learningRate: typeof learningRate === 'number' ? learningRate : learningRate[0]!,
+    weightDecay,
+    ...(clipNorm > 0 && { clipNorm }),
+  };
+  switch (optimizer) {
+    case 'adam':
+      return adam({ ...common, epsilon: 1e-8 });
+    case 'adamw':
+      return adamw({ ...common, epsilon: 1e-8 });
+    case 'sgd':
+      return sgd({ ...common, momentum, nesterov });
+  }
 }
 
 /** How whole images are predicted; with `views: false` without test-time mirroring, as during training. */

@@ -39,12 +39,19 @@ const noAugmentation = checkOf<false>('false', (value, where) => {
 const iou = number('a number above 0, at most 1', (v) => v > 0 && v <= 1);
 const metric: Check<string> = checkOf('ap, ap@IOU, ap:CLASS, patient_ap:CLASS or patient_auc:CLASS', (value, where) => {
   const name = text(value, where);
-  return metricPattern.test(name) ? name : oneOf('ap', 'ap@IOU', 'ap:CLASS', 'patient_ap:CLASS', 'patient_auc:CLASS')(name, where);
+  return metricPattern.test(name)
+    ? name
+    : oneOf('ap', 'ap@IOU', 'ap:CLASS', 'patient_ap:CLASS', 'patient_auc:CLASS')(name, where);
 });
 
 const dataCheck = object(
   {
-    dir: field(text, 'folder with `dataset.json`; a relative one is looked for from where the command runs', undefined, 'pp_data_path'),
+    dir: field(
+      text,
+      'folder with `dataset.json`; a relative one is looked for from where the command runs',
+      undefined,
+      'pp_data_path',
+    ),
     testDir: field(
       text,
       'another data set, all of whose cases test; the test part of the first is then trained on',
@@ -138,12 +145,7 @@ export const trainingCheck = object({
   validationCases: field(count, 'cases of a validation on patients, the first ones', new Derived('all'), 'max_val_patients'),
   validateEvery: field(count, 'epochs from one validation to the next', 1),
   iouThresholds: field(list(iou, { min: 1 }), 'AP is taken at these and averaged', [0.1], 'ap_match_ious'),
-  selectBy: field(
-    list(metric, { min: 1 }),
-    'metrics whose mean ranks the epochs',
-    ['ap'],
-    'model_selection_criteria',
-  ),
+  selectBy: field(list(metric, { min: 1 }), 'metrics whose mean ranks the epochs', ['ap'], 'model_selection_criteria'),
 });
 
 export const predictionCheck = object({
@@ -171,4 +173,3 @@ export const configCheck = object(
   'data',
   'detector',
 );
-

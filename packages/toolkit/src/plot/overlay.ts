@@ -6,6 +6,8 @@ import { document, element, text, textWidth, theme } from './svg.js';
 export interface OverlayOptions {
   groundTruth?: GroundTruth;
   detections?: Detections;
+  /** Box rows of anchors, drawn thin below the others. */
+  anchors?: BoxArray;
   /** Class names; written next to the score when there is more than one. */
   classes?: readonly string[];
   /** Detections below this score are not drawn. Default 0.1. */
@@ -102,6 +104,47 @@ function page(width: number, height: number, options: OverlayOptions, ...body: s
   );
 }
 
+/** One patch or slice of a grid. */
+export interface GridItem extends OverlayOptions {
+  image: Volume<Dim>;
+  /** Slice of a volume. Default: the middle of its first object, or of the volume. */
+  slice?: number;
+  caption: string;
+}
+
+/** Images or slices beside each other, each with its boxes: an SVG document. */
+export function plotGrid(items: readonly GridItem[], options: { title?: string; columns?: number; width?: number } = {}): string {
+  const { columns = Math.ceil(Math.sqrt(items.length)), width: side = 280 } = options;
+  const gap = 26;
+  let bottom = header;
+  const panels = items.map((item, i) => {
+    check(item.image, item);
+    const [height, width] = Array.from(item.image.size as readonly number[]).slice(-2) as [number, number];
+    const zoom = side / width;
+    const x = margin + (i % columns) * (side + 8);
+    const y = header + Math.floor(i / columns) * (height * zoom + gap);
+    bottom = Math.max(bottom, y + height * zoom + gap);
+    const panel = slicePanel(item.image, item.slice ?? middleSlice(item), zoom, item.window ?? contrastWindow(item.image), item);
+    const caption = text(item.caption, { x: 0, y: height * zoom + 16, 'font-size': 12, fill: theme.muted });
+    return element('g', { transform: `translate(${x} ${y})` }, panel, caption);
+  });
+  const width = Math.max(2 * margin + Math.min(columns, items.length) * (side + 8) - 8, 420);
+  const title = options.title ?? '';
+  return document(
+    width,
+    bottom,
+    element('rect', { width, height: bottom, fill: theme.paper }),
+    text(title, { x: margin, y: 30, 'font-size': 18, 'font-weight': 700, fill: theme.ink }),
+    ...panels,
+  );
+}
+
+function middleSlice({ image, groundTruth }: GridItem): number {
+  if (image.dim === 2) return 0;
+  const boxes = groundTruth && groundTruth.labels.length > 0 ? groundTruth.boxes : [0, 0, 0, image.size[0]!];
+  return Math.min(image.size[0]! - 1, Math.max(0, Math.floor((boxes[0]! + boxes[3]!) / 2)));
+}
+
 function slicePanel(image: Volume<Dim>, z: number, zoom: number, window: Window, options: OverlayOptions): string {
   const { groundTruth, detections, classes = [], minScore = 0.1 } = options;
   const picture = pictureOf(image, z, window);
@@ -117,6 +160,11 @@ function slicePanel(image: Volume<Dim>, z: number, zoom: number, window: Window,
     }),
   ];
   const labels: string[] = [];
+  if (options.anchors) {
+    for (const i of cutBy(options.anchors, image.dim, z)) {
+      parts.push(rectangle(options.anchors, i, image.dim, zoom, theme.anchor, 0.8));
+    }
+  }
   if (groundTruth) {
     for (const i of cutBy(groundTruth.boxes, image.dim, z)) {
       parts.push(rectangle(groundTruth.boxes, i, image.dim, zoom, theme.groundTruth, 3));

@@ -46,6 +46,7 @@ export const theme = {
   series: ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#56b4e9', '#e69f00', '#7a5195', '#4d4d4d'],
   groundTruth: '#2dd4bf',
   detection: '#ffb000',
+  anchor: '#38bdf8',
 } as const;
 
 /** Width of a text in pixels, roughly: enough to place legends and labels without a font at hand. */

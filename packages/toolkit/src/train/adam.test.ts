@@ -2,7 +2,8 @@ import { kernels, rng } from '@mdt/core';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { beforeAll, expect, test } from 'vitest';
-import { adam } from './adam.js';
+import { adam, adamw } from './adam.js';
+import { sgd } from './sgd.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
@@ -54,7 +55,7 @@ test('a fused kernel gets the same inputs and attributes as the plain ops', () =
   });
   try {
     const variable = tf.variable(tf.scalar(2));
-    const optimizer = adam({ learningRate: 0.1, weightDecay: 0.5 });
+    const optimizer = adamw({ learningRate: 0.1, weightDecay: 0.5 });
     optimizer.applyGradients({ [variable.name]: tf.scalar(1) });
     optimizer.applyGradients({ [variable.name]: tf.scalar(1) });
     const common = { learningRate: 0.1, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.5 };
@@ -78,8 +79,45 @@ test('gradients are clipped by their norm together', () => {
 
 test('decoupled weight decay shrinks a weight that has no gradient', () => {
   const variable = tf.variable(tf.scalar(2));
-  adam({ learningRate: 0.1, weightDecay: 0.5 }).applyGradients({ [variable.name]: tf.scalar(0) });
+  adamw({ learningRate: 0.1, weightDecay: 0.5 }).applyGradients({ [variable.name]: tf.scalar(0) });
   expect(variable.dataSync()[0]).toBeCloseTo(2 * (1 - 0.05), 6);
+});
+
+test("Adam's own weight decay is part of the gradient, so the first step is as long as ever", () => {
+  const variable = tf.variable(tf.scalar(2));
+  adam({ learningRate: 0.1, weightDecay: 0.5 }).applyGradients({ [variable.name]: tf.scalar(0) });
+  expect(variable.dataSync()[0]).toBeCloseTo(1.9, 5); // the gradient is 0.5 · 2
+});
+
+test('gradient descent with momentum has the numbers that one can redo', () => {
+  const after = (options: { nesterov?: boolean; weightDecay?: number }) => {
+    const variable = tf.variable(tf.scalar(1));
+    const optimizer = sgd({ learningRate: 0.1, momentum: 0.5, ...options });
+    for (const g of [1, 2]) optimizer.applyGradients({ [variable.name]: tf.scalar(g) });
+    return variable.dataSync()[0];
+  };
+  expect(after({})).toBeCloseTo(1 - 0.1 * 1 - 0.1 * (0.5 * 1 + 2), 6);
+  expect(after({ nesterov: true })).toBeCloseTo(1 - 0.1 * (1 + 0.5 * 1) - 0.1 * (2 + 0.5 * 2.5), 6);
+  // Decay 1: gradients 1 + 1 and 2 + 0.8, the weight between being 0.8.
+  expect(after({ weightDecay: 1 })).toBeCloseTo(0.8 - 0.1 * (0.5 * 2 + 2.8), 6);
+});
+
+test('gradient descent goes on from its stored state as if it had not stopped', async () => {
+  const gradients = [0.3, -0.7, 0.2];
+  const variable = tf.variable(tf.scalar(1));
+  const first = sgd({ learningRate: 0.1 });
+  for (const g of gradients) first.applyGradients({ [variable.name]: tf.scalar(g) });
+  const state = await first.state();
+  const value = variable.dataSync()[0]!;
+  first.applyGradients({ [variable.name]: tf.scalar(0.4) });
+  const expected = variable.dataSync()[0];
+  variable.assign(tf.scalar(value));
+  const second = sgd({ learningRate: 0.1 });
+  second.restore(state);
+  second.applyGradients({ [variable.name]: tf.scalar(0.4) });
+  expect(variable.dataSync()[0]).toBe(expected);
+  expect(second.steps).toBe(4);
+  expect(() => sgd({ learningRate: 0.1, momentum: 0, nesterov: true })).toThrow('momentum is 0');
 });
 
 test('keeps two tensors per variable and frees them', async () => {

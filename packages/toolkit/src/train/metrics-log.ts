@@ -7,6 +7,8 @@ import { writeFileAtomic } from '../files.js';
 export interface MetricsRecord {
   index: number;
   step: number;
+  /** When the epoch ended: seconds since 1970. */
+  time: number;
   seconds: number;
   learningRate: number;
   losses: Record<string, number>;
@@ -38,8 +40,8 @@ export async function metricsLog(path: string, kept: readonly MetricsRecord[] = 
   };
 }
 
-const line = ({ index, step, seconds, learningRate, losses, metrics }: MetricsRecord): string =>
-  `${JSON.stringify({ index, step, seconds, learningRate, losses, metrics })}\n`;
+const line = ({ index, step, time, seconds, learningRate, losses, metrics }: MetricsRecord): string =>
+  `${JSON.stringify({ index, step, time, seconds, learningRate, losses, metrics })}\n`;
 
 /** Reads a log; a last line that a killed process did not finish is left out. */
 export async function readMetricsLog(path: string): Promise<MetricsRecord[]> {

@@ -1,7 +1,7 @@
 import type { SafeTensor } from '@mdt/core';
 import type { Detector } from '@mdt/detectors';
-import type { Optimizer } from './optimizer.js';
 import type { WeightAverage } from './ema.js';
+import type { Optimizer } from './optimizer.js';
 import type { StateKeeper, TrainingProgress, TrainingState } from './run-state.js';
 
 interface Trained {

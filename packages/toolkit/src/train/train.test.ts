@@ -1,7 +1,7 @@
 import { rng } from '@mdt/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
-import { flatBatches, SpotDetector, temporaryFolder } from '../../test/support.js';
+import { flatBatches, SpotDetector, spotDataset, temporaryFolder } from '../../test/support.js';
 import { adam } from './adam.js';
 import { listCheckpoints } from './checkpoint.js';
 import { WeightAverage } from './ema.js';
@@ -129,6 +129,39 @@ test('a time budget ends the run with a last, shorter epoch', async () => {
   expect(epochs).toHaveLength(1);
   expect(run.stopReason).toBe('time');
   expect(epochs[0]!.step).toBeGreaterThan(1);
+});
+
+test('the gradients of several small batches make the step of one large batch', async () => {
+  const after = async (images: number, accumulate: number) => {
+    const detector = new SpotDetector(2, [4, 4]);
+    // Batches of one value are alike, so the mean over two of them is the mean over one of twice the images.
+    const batches = flatBatches((i) => (images === 1 ? [0.2, 0.8][i % 2]! : 0.5));
+    await collect(train(detector, plan({ batches, accumulate, optimizer: adam({ learningRate: 0.05 }), epochs: 1 })));
+    return detector.weight;
+  };
+  expect(await after(1, 2)).toBeCloseTo(await after(2, 1), 6);
+  expect(await after(1, 1)).not.toBeCloseTo(await after(2, 1), 6);
+});
+
+test('a list of learning rates has one for each epoch, and the last one holds on', async () => {
+  const rates = new Map<number, number>();
+  const onStep = ({ epoch, learningRate }: StepEvent) => void rates.set(epoch, learningRate);
+  await collect(train(new SpotDetector(2, [4, 4]), plan({ learningRates: [0.3, 0.1], epochs: 4, onStep })));
+  expect([...rates]).toEqual([
+    [1, 0.3],
+    [2, 0.1],
+    [3, 0.1],
+    [4, 0.1],
+  ]);
+});
+
+test('patience ends a run that does not get better, and it stays ended', async () => {
+  const on = spotDataset();
+  const options = plan({ epochs: 50, patience: 3, validate: { on } });
+  const run = train(new SpotDetector(2, [4, 4]), options);
+  const epochs = await collect(run);
+  expect(run.stopReason).toBe('stalled');
+  expect(epochs.map(({ stalledFor }) => stalledFor)).toEqual([0, 1, 2, 3]); // it finds every spot from the start
 });
 
 test('refuses counts that make no sense', () => {

@@ -73,15 +73,14 @@ async function predictPatches<D extends Dim>(
       });
       for (const [name, value] of Object.entries(parts)) losses[name] = (losses[name] ?? 0) + (await value.data())[0]! / count;
       tf.dispose(parts);
-      const { detections, segmentation } = await detector.detect(tensors.images, { masks: false });
-      segmentation?.dispose();
+      const { detections } = await detector.detectPatches(batch.images, batch.batchSize, { masks: false, segmentation: false });
       for (const [i, found] of detections.entries()) {
         const groundTruth = batch.targets[i] as GroundTruth<D>;
         cases.push({ id: `${index}/${i}`, patient: batch.ids[i]!, detections: found, groundTruth });
       }
     } finally {
-      const { targets: _, ...images } = tensors;
-      tf.dispose({ ...images });
+      const { images, segmentation, instances } = tensors;
+      tf.dispose([images, segmentation, instances].flatMap((tensor) => tensor ?? []));
     }
   }
   return cases;
