@@ -11,6 +11,7 @@ import {
   type PerAxis,
   product,
   type SafeTensor,
+  volume,
 } from '@mdt/core';
 import { type DetectionResult, type Detector, detectPatches, type Losses, type TrainBatch } from '@mdt/detectors';
 import * as tf from '@tensorflow/tfjs-core';
