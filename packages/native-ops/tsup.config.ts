@@ -1,4 +1,6 @@
 import { defineConfig } from 'tsup';
 import { library } from '../../tsup.base.js';
 
-export default defineConfig(library());
+const browser = library({ entry: { browser: 'src/index.ts' }, format: ['esm'], platform: 'browser', dts: false, clean: false });
+
+export default defineConfig([library(), browser]);

@@ -1,5 +1,5 @@
+import { cudaBinding, nativeBinding } from '#load';
 import type { NativeOps } from '../binding.js';
-import { cudaBinding, nativeBinding } from '../load.js';
 
 /** The end of every native argument list, as a call gives it: `threads` 0 is one per processor. */
 interface Call<Op extends keyof NativeOps> {

@@ -1,5 +1,5 @@
 import { type BoxArray, type Dim, type Extent, InputError, numBoxes, refuseUnknownKeys, type VoxelArray } from '@mdt/core';
-import { cudaBinding } from '../load.js';
+import { cudaBinding } from '#load';
 
 /** Options every op has. */
 export interface ThreadOptions {

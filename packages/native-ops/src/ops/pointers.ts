@@ -1,6 +1,6 @@
 import { type Dim, type Extent, InputError, refuseUnknownKeys } from '@mdt/core';
+import { cudaBinding } from '#load';
 import type { PointerOps } from '../binding.js';
-import { cudaBinding } from '../load.js';
 import { expectName, expectSizes } from './options.js';
 
 /** The address of memory of a CUDA device; `0n` is null. */
