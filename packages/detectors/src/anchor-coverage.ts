@@ -1,6 +1,6 @@
 import type { Dim, GroundTruth } from '@mdt/core';
+import type { AnchorGrid } from '@mdt/decode';
 import { anchorFamilies, visitOverlaps } from './anchor-overlap.js';
-import type { AnchorGrid } from './anchors.js';
 
 export interface AnchorCoverage {
   objects: number;

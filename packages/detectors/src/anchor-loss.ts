@@ -1,8 +1,7 @@
 import { type Dim, type GroundTruth, InputError, numBoxes, type Random } from '@mdt/core';
+import { type AnchorGrid, anchorBoxes, foregroundShare, legacyRank, levelOf } from '@mdt/decode';
 import * as tf from '@tensorflow/tfjs-core';
 import type { AnchorStage } from './anchor-stage.js';
-import { type AnchorGrid, anchorBoxes, legacyRank, levelOf } from './anchors.js';
-import { foregroundShare } from './class-loss.js';
 import { gatherRows } from './gather-rows.js';
 
 export interface AnchorLossOptions<D extends Dim = Dim> extends AnchorStage<D> {
@@ -122,7 +121,7 @@ function hardnessOf(
 ): Float64Array {
   const hardness = new Float64Array(grid.length);
   grid.levels.forEach(({ offset, length }, l) => {
-    hardness.set(foregroundShare(classLoss, values[l]!, image * length, length, logits[l]!.shape[1]), offset);
+    hardness.set(foregroundShare(classLoss.activation, values[l]!, image * length, length, logits[l]!.shape[1]), offset);
   });
   return hardness;
 }

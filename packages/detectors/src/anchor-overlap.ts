@@ -1,4 +1,4 @@
-import type { AnchorGrid, AnchorLevel } from './anchors.js';
+import type { AnchorGrid, AnchorLevel } from '@mdt/decode';
 
 /** Anchors of one shape on one level. */
 export interface AnchorFamily {

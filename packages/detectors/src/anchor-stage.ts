@@ -1,7 +1,7 @@
 import type { Dim, GroundTruth, PerAxis } from '@mdt/core';
 import { InputError } from '@mdt/core';
+import { type AnchorGrid, type AnchorOptions, anchorBoxes, anchorGrid } from '@mdt/decode';
 import { anchorFamilies, overlapBound } from './anchor-overlap.js';
-import { type AnchorGrid, type AnchorOptions, anchorBoxes, anchorGrid } from './anchors.js';
 import { type BoxCoder, boxCoder } from './box-coder.js';
 import { type BoxLoss, smoothL1Loss } from './box-loss.js';
 import { type ClassLoss, softmaxLoss } from './class-loss.js';

@@ -1,5 +1,5 @@
 import { InputError, iouAt, refuseUnknownKeys } from '@mdt/core';
-import { type AnchorGrid, type AnchorLevel, writeAnchor } from './anchors.js';
+import { type AnchorGrid, type AnchorLevel, writeAnchor } from '@mdt/decode';
 import { anchorState, type Matcher, type Matching } from './matcher.js';
 
 export interface AtssMatcherOptions {

@@ -24,26 +24,6 @@ export const outputsOf = ({ activation }: ClassLoss, classes: number): number =>
 export const probabilitiesOf = ({ activation }: ClassLoss, logits: tf.Tensor2D): tf.Tensor2D =>
   activation === 'softmax' ? tf.softmax(logits) : tf.sigmoid(logits);
 
-/** The highest probability of a foreground class in each of `count` rows that start at row `from`. */
-export function foregroundShare(
-  { activation }: ClassLoss,
-  logits: ArrayLike<number>,
-  from: number,
-  count: number,
-  outputs: number,
-): Float64Array {
-  const share = new Float64Array(count);
-  const first = activation === 'softmax' ? 1 : 0;
-  for (let i = 0, at = from * outputs; i < count; i++, at += outputs) {
-    let highest = logits[at + first]!;
-    for (let k = first + 1; k < outputs; k++) highest = Math.max(highest, logits[at + k]!);
-    let sum = activation === 'sigmoid' ? 1 + Math.exp(-highest) : 0;
-    if (activation === 'softmax') for (let k = 0; k < outputs; k++) sum += Math.exp(logits[at + k]! - highest);
-    share[i] = 1 / sum;
-  }
-  return share;
-}
-
 /** Softmax over background and classes with cross entropy: the original toolkit's, and the default. */
 export function softmaxLoss(options: object = {}): ClassLoss {
   refuseUnknownKeys('softmaxLoss', options, []);

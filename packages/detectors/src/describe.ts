@@ -1,6 +1,6 @@
 import type { Dim } from '@mdt/core';
+import type { AnchorGrid } from '@mdt/decode';
 import { anchorCoverage } from './anchor-coverage.js';
-import type { AnchorGrid } from './anchors.js';
 import type { DescribeOptions } from './detector.js';
 import type { Matcher } from './matcher.js';
 

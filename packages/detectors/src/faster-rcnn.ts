@@ -41,8 +41,8 @@ export class FasterRCNN<D extends Dim, C extends string = string> extends TwoSta
     return [...super.headBlocks(), ...(this.#segmenter ? [this.#segmenter] : [])];
   }
 
-  override forward(images: tf.Tensor, mode: Mode): FirstStage {
-    const first = super.forward(images, mode);
+  protected override run(images: tf.Tensor, mode: Mode): FirstStage {
+    const first = super.run(images, mode);
     return this.#segmenter ? { ...first, segmentation: this.#segmenter.apply(first.features[0]!, mode) } : first;
   }
 

@@ -1,27 +1,34 @@
-export { type AnchorCoverage, anchorCoverage } from './anchor-coverage.js';
-export type { AnchorStageOptions } from './anchor-stage.js';
 export {
   type AnchorGrid,
   type AnchorLevel,
   type AnchorOptions,
+  type AnchorPredictions,
   anchorBoxes,
   anchorGrid,
+  type Component,
+  type ComponentOptions,
+  connectedComponents,
   legacyRank,
-} from './anchors.js';
+  type NmsOptions,
+  objectsOf,
+  type PostprocessOptions,
+  type Proposals,
+  postprocess,
+  type ScoredProposals,
+} from '@mdt/decode';
+export { type AnchorCoverage, anchorCoverage } from './anchor-coverage.js';
+export type { AnchorStageOptions } from './anchor-stage.js';
 export { type AtssMatcherOptions, atssMatcher } from './atss-matcher.js';
 export { type BoxCoder, type BoxCoderOptions, boxCoder } from './box-coder.js';
 export { type BoxLoss, type BoxTargets, diouLoss, giouLoss, smoothL1Loss } from './box-loss.js';
 export type { BoxStageOptions } from './box-stage.js';
 export { binaryLoss, type ClassLoss, type FocalLossOptions, focalLoss, softmaxLoss } from './class-loss.js';
 export type { CommonOptions } from './common-options.js';
-export { type Component, connectedComponents } from './components.js';
 export {
-  type ComponentOptions,
   DetectionUNet,
   DetectionUNet2D,
   DetectionUNet3D,
   type DetectionUNetOptions,
-  objectsOf,
 } from './detection-u-net.js';
 export {
   type DescribeOptions,
@@ -38,13 +45,12 @@ export { MaskRCNN, MaskRCNN2D, MaskRCNN3D, type MaskRCNNOptions } from './mask-r
 export type { PseudoMasks } from './masks.js';
 export { anchorState, type IouMatcherOptions, iouMatcher, type Matcher, type Matching } from './matcher.js';
 export { Network } from './network.js';
+export type { DividedDetector, HeadPart, NetworkParts } from './network-parts.js';
 export { type RoiAlignOptions, type Rois, roiAlign } from './ops/roi-align.js';
 export { type OriginalNaming, originalName, originalNaming } from './original-names.js';
 export { fromOriginalLayout, fromOriginalWeights, toOriginalLayout } from './original-weights.js';
-export { type AnchorPredictions, type NmsOptions, type PostprocessOptions, postprocess } from './postprocess.js';
 export { type ProposalMatcher, type ProposalMatcherOptions, proposalMatcher } from './proposal-matcher.js';
-export type { ProposalOptions, Proposals } from './proposals.js';
-export type { ScoredProposals } from './refine.js';
+export type { ProposalOptions } from './proposals.js';
 export { RetinaNet, RetinaNet2D, RetinaNet3D, type RetinaOutputs } from './retina-net.js';
 export type { RetinaNetOptions } from './retina-options.js';
 export { RetinaUNet, RetinaUNet2D, RetinaUNet3D, type RetinaUNetOptions } from './retina-u-net.js';

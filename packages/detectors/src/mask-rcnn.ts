@@ -1,10 +1,12 @@
 import type { Block } from '@mdt/backbone';
-import { type BoxArray, type Detections, type Dim, InputError, product, refuseUnknownKeys } from '@mdt/core';
+import { type Detections, type Dim, InputError, type PerAxis, product, refuseUnknownKeys } from '@mdt/core';
+import { chunksOf, maskBoxes, pasteDetections, type TwoStageDecoding } from '@mdt/decode';
 import * as tf from '@tensorflow/tfjs-core';
 import { checkPool } from './box-stage.js';
 import type { DetectionResult, DetectOptions, TrainBatch } from './detector.js';
 import { maskHead } from './heads/mask-head.js';
-import { maskTarget, objectMasks, type PseudoMasks, pasteMask } from './masks.js';
+import { maskTarget, objectMasks, type PseudoMasks } from './masks.js';
+import type { NetworkParts } from './network-parts.js';
 import type { RoiSample } from './roi-sampling.js';
 import { type FirstStage, TwoStage, type TwoStageOptions, twoStageKeys } from './two-stage.js';
 import { withoutGradients } from './without-gradients.js';
@@ -40,6 +42,21 @@ export class MaskRCNN<D extends Dim, C extends string = string> extends TwoStage
   /** Cells of a mask per axis: twice the bins, since the head ends in a transposed convolution. */
   get maskShape(): readonly number[] {
     return this.#poolSize.map((n) => 2 * n);
+  }
+
+  override parts(): NetworkParts {
+    const { decoding, heads, ...rest } = super.parts();
+    return {
+      ...rest,
+      decoding: { ...(decoding as TwoStageDecoding), maskHead: { poolSize: this.#poolSize, shape: this.maskShape } },
+      heads: {
+        ...heads,
+        mask: {
+          input: [...this.#poolSize, this.channels],
+          run: (pooled) => ({ maskLogits: this.#maskHead.apply(pooled, 'predict') }),
+        },
+      },
+    };
   }
 
   protected override headBlocks(): Pick<Block, 'variables'>[] {
@@ -95,17 +112,12 @@ export class MaskRCNN<D extends Dim, C extends string = string> extends TwoStage
   ): Promise<Omit<DetectionResult<D>, 'detections'>> {
     if (!masks) return {};
     const voxels = product(this.patchSize);
-    const { chunkSize } = this.boxStage;
+    const paste = { shape: this.maskShape, patchSize: this.patchSize as PerAxis, legacy: this.legacy };
     const pasted: Uint8Array[] = [];
-    for (const [image, { boxes, labels }] of detections.entries()) {
-      const own = new Uint8Array(labels.length * voxels);
-      for (let from = 0; from < labels.length; from += chunkSize) {
-        const to = Math.min(labels.length, from + chunkSize);
-        const chosen = Float32Array.from(boxes.subarray(from * 2 * this.dim, to * 2 * this.dim));
-        const probabilities = await this.predictMasks(features, chosen, labels.subarray(from, to), image);
-        this.#paste(probabilities, chosen, (i, voxel) => {
-          own[(from + i) * voxels + voxel] = 1;
-        });
+    for (const [image, found] of detections.entries()) {
+      const own = new Uint8Array(found.labels.length * voxels);
+      for (const { from, boxes, labels } of chunksOf(found, this.boxStage.chunkSize)) {
+        pasteDetections(await this.predictMasks(features, boxes, labels, image), boxes, paste, own, from);
       }
       pasted.push(own);
     }
@@ -136,24 +148,8 @@ export class MaskRCNN<D extends Dim, C extends string = string> extends TwoStage
     }
   }
 
-  /** The original divides both y and x by the height when it asks for masks, which is wrong unless patches are square. */
   #maskBoxes(boxes: Float32Array): Float32Array {
-    const { dim } = this;
-    const [height, width] = this.patchSize.slice(-2) as [number, number];
-    if (!this.legacy || height === width) return boxes;
-    return boxes.map((v, i) => (i % dim === dim - 1 ? (v * width) / height : v));
-  }
-
-  #paste(probabilities: Float32Array, boxes: BoxArray, visit: (i: number, voxel: number) => void): void {
-    const shape = this.maskShape;
-    const cells = product(shape);
-    const width = 2 * this.dim;
-    for (let i = 0; i < boxes.length / width; i++) {
-      const mask = probabilities.subarray(i * cells, (i + 1) * cells);
-      pasteMask(mask, shape, boxes.subarray(i * width, (i + 1) * width), this.patchSize, this.legacy, (voxel, p) => {
-        if (this.legacy ? p > 0.5 : p >= 0.5) visit(i, voxel);
-      });
-    }
+    return maskBoxes(boxes, { patchSize: this.patchSize as PerAxis, legacy: this.legacy });
   }
 }
 

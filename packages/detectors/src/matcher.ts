@@ -1,6 +1,6 @@
 import { type Dim, type GroundTruth, InputError, refuseUnknownKeys } from '@mdt/core';
+import { type AnchorGrid, legacyRank } from '@mdt/decode';
 import { anchorFamilies, overlapBound, visitOverlaps } from './anchor-overlap.js';
-import { type AnchorGrid, legacyRank } from './anchors.js';
 
 export const anchorState = { negative: 0, ignored: 1, positive: 2 } as const;
 

@@ -2,7 +2,7 @@ import { type GroundTruth, iouAt, rng } from '@mdt/core';
 import { describe, expect, test } from 'vitest';
 import { anchorBoxes, anchorGrid, anchorState, boxCoder, hardNegatives, iouMatcher, type Matching } from './index.js';
 
-const square = anchorGrid(2, [{ name: 'P2', stride: [8, 8], channels: 1 }], [24, 24], {
+const square = anchorGrid(2, [{ name: 'P2', stride: [8, 8] }], [24, 24], {
   sizes: { P2: [8, 8] },
   aspectRatios: [1],
   octaves: 1,
@@ -39,9 +39,9 @@ describe('iouMatcher', () => {
 
   test('agrees with the full IoU matrix in 3D', () => {
     const features = [
-      { name: 'P2', stride: [1, 4, 4], channels: 1 },
-      { name: 'P3', stride: [2, 8, 8], channels: 1 },
-      { name: 'P4', stride: [4, 16, 16], channels: 1 },
+      { name: 'P2', stride: [1, 4, 4] },
+      { name: 'P3', stride: [2, 8, 8] },
+      { name: 'P4', stride: [4, 16, 16] },
     ] as const;
     const grid = anchorGrid(3, features, [8, 32, 48]);
     const anchors = anchorBoxes(grid);

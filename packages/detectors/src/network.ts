@@ -21,12 +21,13 @@ import {
   type Losses,
   type TrainBatch,
 } from './detector.js';
+import type { DividedDetector, NetworkParts } from './network-parts.js';
 import { scope } from './scope.js';
 import { describeWeights, type NamedWeight, readWeights, writeWeights } from './weights.js';
 import { withZeroGradients } from './zero-gradients.js';
 
 /** What all detectors have in common: a backbone, some heads, and their weights. */
-export abstract class Network<D extends Dim, C extends string> implements Detector<D, C> {
+export abstract class Network<D extends Dim, C extends string> implements Detector<D, C>, DividedDetector<D> {
   readonly kind: string;
   readonly dim: D;
   readonly classes: readonly C[];
@@ -49,6 +50,9 @@ export abstract class Network<D extends Dim, C extends string> implements Detect
 
   /** The losses of a batch whose images were checked; runs inside a tidy. */
   protected abstract lossOf(batch: TrainBatch<D>, random: Random): Losses;
+
+  /** The network without its post-processing, for an export. */
+  abstract parts(): NetworkParts;
 
   abstract detect(images: tf.Tensor, options?: DetectOptions): Promise<DetectionResult<D>>;
 

@@ -1,9 +1,9 @@
-import { type Block, constant, type Mode } from '@mdt/backbone';
+import { type Block, constant, type Mode, totalStride } from '@mdt/backbone';
 import type { Dim, GroundTruth, Random } from '@mdt/core';
+import { type AnchorGrid, codingLayout, layoutOf, type NmsOptions, postprocess, resolveNms } from '@mdt/decode';
 import * as tf from '@tensorflow/tfjs-core';
 import { anchorLosses } from './anchor-loss.js';
 import { type AnchorStage, matchedAnchorsOf, resolveAnchorStage } from './anchor-stage.js';
-import type { AnchorGrid } from './anchors.js';
 import type { BoxCoder } from './box-coder.js';
 import { outputsOf, probabilitiesOf } from './class-loss.js';
 import { checkCounts, type DetectorVariant, type ResolvedCommon, resolveCommon } from './common-options.js';
@@ -12,7 +12,7 @@ import type { DescribeOptions, DetectionResult, Losses, TrainBatch } from './det
 import { classifier } from './heads/classifier.js';
 import { regressor } from './heads/regressor.js';
 import { Network } from './network.js';
-import { type NmsOptions, postprocess, resolveNms } from './postprocess.js';
+import { denseRecord, type NetworkParts } from './network-parts.js';
 import { type RetinaNetOptions, retinaDefaults, retinaNetKeys } from './retina-options.js';
 import { scope } from './scope.js';
 
@@ -83,6 +83,11 @@ export class RetinaNet<D extends Dim, C extends string = string> extends Network
   forward(images: tf.Tensor, mode: Mode): RetinaOutputs {
     this.checkImages(images);
     this.build();
+    return this.run(images, mode);
+  }
+
+  /** `forward` for images of any size that the strides divide. */
+  protected run(images: tf.Tensor, mode: Mode): RetinaOutputs {
     const features = this.backbone.apply(images, mode);
     const rows = (block: Block, width: number) =>
       this.anchors.levels.map(
@@ -138,6 +143,24 @@ export class RetinaNet<D extends Dim, C extends string = string> extends Network
     } finally {
       tf.dispose([probabilities, deltas]);
     }
+  }
+
+  parts(): NetworkParts {
+    this.build();
+    const { classLoss, boxCoder, grid } = this.stage;
+    return {
+      decoding: {
+        method: 'anchors',
+        activation: classLoss.activation,
+        anchors: layoutOf(grid),
+        boxCoding: codingLayout(boxCoder),
+        nms: this.#nms,
+        legacy: this.legacy,
+      },
+      sizeMultiple: totalStride(this.backbone),
+      dense: (images) => denseRecord(this.run(images, 'predict')),
+      heads: {},
+    };
   }
 
   override describe(options: DescribeOptions<D> = {}): string {

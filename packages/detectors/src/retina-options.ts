@@ -1,7 +1,7 @@
 import type { Dim } from '@mdt/core';
+import type { NmsOptions } from '@mdt/decode';
 import { type AnchorStageOptions, anchorStageKeys } from './anchor-stage.js';
 import { type CommonOptions, commonKeys } from './common-options.js';
-import type { NmsOptions } from './postprocess.js';
 
 export interface RetinaNetOptions<D extends Dim = Dim, C extends string = string>
   extends CommonOptions<D, C>,

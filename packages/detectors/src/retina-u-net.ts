@@ -37,8 +37,8 @@ export class RetinaUNet<D extends Dim, C extends string = string> extends Retina
     return [...super.headBlocks(), this.#segmenter];
   }
 
-  override forward(images: tf.Tensor, mode: Mode): RetinaOutputs {
-    const outputs = super.forward(images, mode);
+  protected override run(images: tf.Tensor, mode: Mode): RetinaOutputs {
+    const outputs = super.run(images, mode);
     return { ...outputs, segmentation: this.#segmenter.apply(outputs.features[0]!, mode) };
   }
 

@@ -1,7 +1,7 @@
 import type { BoxArray, Dim, GroundTruth, Random } from '@mdt/core';
+import type { Proposals } from '@mdt/decode';
 import type { Matching } from './matcher.js';
 import type { ProposalMatcher } from './proposal-matcher.js';
-import type { Proposals } from './proposals.js';
 import type { Sampler } from './sampler.js';
 
 /** The proposals of a batch that the second stage learns from: positives of all images first, then negatives. */

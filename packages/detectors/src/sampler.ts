@@ -1,6 +1,6 @@
 import { InputError, type Random, refuseUnknownKeys } from '@mdt/core';
+import { TopK } from '@mdt/decode';
 import { anchorState, type Matching } from './matcher.js';
-import { TopK } from './top-k.js';
 
 /** One image's anchors, or its proposals. */
 export interface SamplerInput {

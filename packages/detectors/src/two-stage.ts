@@ -1,6 +1,19 @@
-import { type Block, constant, type Mode } from '@mdt/backbone';
+import { type Block, constant, type Mode, totalStride } from '@mdt/backbone';
 import type { Detections, Dim, GroundTruth, Random } from '@mdt/core';
-import { roiLevels } from '@mdt/native-ops';
+import {
+  type AnchorGrid,
+  codingLayout,
+  foregroundShare,
+  layoutOf,
+  levelsOfBoxes,
+  type NmsOptions,
+  type Proposals,
+  propose,
+  type RefineOptions,
+  refineAll,
+  resolveNms,
+  type ScoredProposals,
+} from '@mdt/decode';
 import * as tf from '@tensorflow/tfjs-core';
 import { anchorLosses } from './anchor-loss.js';
 import {
@@ -10,10 +23,9 @@ import {
   matchedAnchorsOf,
   resolveAnchorStage,
 } from './anchor-stage.js';
-import type { AnchorGrid } from './anchors.js';
 import type { BoxCoder } from './box-coder.js';
 import { type BoxStageOptions, resolveBoxStage } from './box-stage.js';
-import { foregroundShare, outputsOf, probabilitiesOf } from './class-loss.js';
+import { outputsOf, probabilitiesOf } from './class-loss.js';
 import {
   type CommonOptions,
   checkCounts,
@@ -28,10 +40,9 @@ import { gatherRows } from './gather-rows.js';
 import { type BoxHead, boxHead } from './heads/box-head.js';
 import { type Proposer, proposer } from './heads/proposer.js';
 import { Network } from './network.js';
+import { denseRecord, type NetworkParts } from './network-parts.js';
 import { type Rois, roiAlign } from './ops/roi-align.js';
-import { type NmsOptions, resolveNms } from './postprocess.js';
-import { type ProposalOptions, type Proposals, propose, resolveProposals, withTargets } from './proposals.js';
-import { firstProposal, type RefineOptions, refine, type ScoredProposals } from './refine.js';
+import { type ProposalOptions, resolveProposals, withTargets } from './proposals.js';
 import { type RoiSample, sampleRois } from './roi-sampling.js';
 import { scope } from './scope.js';
 import { withoutGradients } from './without-gradients.js';
@@ -125,9 +136,55 @@ export abstract class TwoStage<D extends Dim, C extends string> extends Network<
   forward(images: tf.Tensor, mode: Mode): FirstStage {
     this.checkImages(images);
     this.build();
+    return this.run(images, mode);
+  }
+
+  /** `forward` for images of any size that the strides divide. */
+  protected run(images: tf.Tensor, mode: Mode): FirstStage {
     const features = this.backbone.apply(images, mode);
     const rows = this.anchors.levels.map(({ featureIndex }) => this.#proposer.apply(features[featureIndex]!, mode));
     return { features, logits: rows.map(({ logits }) => logits), deltas: rows.map(({ deltas }) => deltas) };
+  }
+
+  parts(): NetworkParts {
+    this.build();
+    const { anchorStage, boxStage, legacy, nms, isScoreFiltered } = this;
+    const { preNmsTopK, iouThreshold } = this.proposalOptions;
+    const levels = this.anchors.levels.map(({ featureIndex }) => featureIndex);
+    return {
+      decoding: {
+        method: 'proposals',
+        proposals: {
+          activation: anchorStage.classLoss.activation,
+          anchors: layoutOf(this.anchors),
+          boxCoding: codingLayout(anchorStage.boxCoder),
+          ...{ preNmsTopK, iouThreshold, count: this.proposalCount('inference') },
+        },
+        rois: { sampling: boxStage.sampling, chunkSize: boxStage.chunkSize },
+        boxHead: {
+          poolSize: boxStage.poolSize,
+          activation: boxStage.classLoss.activation,
+          boxCoding: codingLayout(boxStage.boxCoder),
+        },
+        ...{ nms, isScoreFiltered, legacy },
+      },
+      sizeMultiple: totalStride(this.backbone),
+      dense: (images) => denseRecord(this.run(images, 'predict'), levels),
+      heads: {
+        box: {
+          input: [...boxStage.poolSize, this.channels],
+          run: (pooled) => {
+            const { logits, deltas } = this.#boxHead.apply(pooled, 'predict');
+            return { boxLogits: logits, boxDeltas: deltas };
+          },
+        },
+      },
+    };
+  }
+
+  /** Proposals per image; the original knows one number only. */
+  protected proposalCount(use: 'training' | 'inference'): number {
+    return this.proposalOptions[this.legacy ? 'training' : use];
   }
 
   /** The proposals of each image, from the first stage's outputs. */
@@ -140,7 +197,7 @@ export abstract class TwoStage<D extends Dim, C extends string> extends Network<
     const { preNmsTopK, iouThreshold } = this.proposalOptions;
     const scores = logits.map((level) => {
       const [count, outputs] = level.shape;
-      return foregroundShare(classLoss, level.dataSync(), 0, count, outputs);
+      return foregroundShare(classLoss.activation, level.dataSync(), 0, count, outputs);
     });
     return propose(
       scores,
@@ -148,17 +205,14 @@ export abstract class TwoStage<D extends Dim, C extends string> extends Network<
       batchSize,
       {
         ...{ grid, coder: boxCoder, patchSize: this.patchSize, preNmsTopK, iouThreshold, legacy: this.legacy },
-        count: this.proposalOptions[this.legacy ? 'training' : use], // the original knows one number only
+        count: this.proposalCount(use),
       },
     );
   }
 
   /** Boxes with the images and the pyramid levels that they read. */
   protected rois(boxes: Float32Array, images: Int32Array): Rois<D> {
-    const [height, width] = this.patchSize.slice(-2) as [number, number];
-    const levels = this.anchors.levels.length;
-    const { dim } = this;
-    return { dim, boxes, images, levels: roiLevels(boxes, { dim, levels, canonicalSize: Math.sqrt(height * width) }) };
+    return { dim: this.dim, boxes, images, levels: levelsOfBoxes(boxes, this.patchSize, this.anchors.levels.length) };
   }
 
   /** What lies under boxes, `[n, ...pool, channels]`. */
@@ -284,11 +338,7 @@ export abstract class TwoStage<D extends Dim, C extends string> extends Network<
       nms: this.nms,
       legacy: this.legacy,
     };
-    if (this.legacy && !this.isScoreFiltered) {
-      const first = firstProposal(scored, options);
-      if (first) return first;
-    }
-    return Promise.all(scored.map((one) => refine(one, options)));
+    return refineAll(scored, options, { isScoreFiltered: this.isScoreFiltered });
   }
 
   /** Whether the original would drop what is below the lowest score where nothing is above it. */

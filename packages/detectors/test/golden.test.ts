@@ -98,7 +98,7 @@ describe('post-processing gives the detections of the Python toolkit', () => {
       const stride = [4, 8, 8].slice(-dim) as unknown as [number, number];
       const patchSize = [8, 32, 32].slice(-dim) as unknown as [number, number];
       const sizes = { P2: [2, 8, 8].slice(-dim) as unknown as [number, number] };
-      const grid = anchorGrid(dim as 2, [{ name: 'P2', stride, channels: 1 }], patchSize, { sizes, octaves: 1 });
+      const grid = anchorGrid(dim as 2, [{ name: 'P2', stride }], patchSize, { sizes, octaves: 1 });
       const cells = cellsInTheirOrder(grid.levels[0]!.cells);
       const inOurOrder = (width: number, order: readonly number[], value: (i: number) => number) => {
         const out = new Float64Array(2 * grid.length * width);

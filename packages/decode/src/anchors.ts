@@ -1,5 +1,10 @@
-import type { FeatureSpec } from '@mdt/backbone';
 import { type Dim, InputError, type PerAxis, perAxis, product, refuseUnknownKeys } from '@mdt/core';
+
+/** What anchors need to know of a feature map. */
+export interface FeatureLevel<D extends Dim = Dim> {
+  readonly name: string;
+  readonly stride: PerAxis<D>;
+}
 
 export interface AnchorOptions<D extends Dim = Dim> {
   /**
@@ -43,7 +48,7 @@ export interface AnchorGrid<D extends Dim = Dim> {
 /** Lays anchors over the feature maps of a patch. */
 export function anchorGrid<D extends Dim>(
   dim: D,
-  features: readonly FeatureSpec<D>[],
+  features: readonly FeatureLevel<D>[],
   patchSize: PerAxis<D>,
   options: AnchorOptions<D> = {},
 ): AnchorGrid<D> {
@@ -70,7 +75,7 @@ export function anchorGrid<D extends Dim>(
     const shapes = aspectRatios.flatMap((ratio) =>
       list.flatMap((size) => Array.from({ length: octaves }, (_, o) => shapeOf(dim, size, 2 ** (o / octaves), ratio, name))),
     );
-    const cells = patchSize.map((n, d) => Math.ceil(n / stride[d]!)) as unknown as PerAxis<D>;
+    const cells = cellsOf(patchSize, stride);
     const length = product(cells) * shapes.length;
     levels.push({ name, featureIndex, stride, cells, shapes, offset, length });
     offset += length;
@@ -88,8 +93,46 @@ export function anchorGrid<D extends Dim>(
   return { dim, levels, anchorsPerCell, length: offset, shift: centered ? 0.5 : 0 };
 }
 
+/** The anchors of any patch, as plain data. */
+export interface AnchorLayout {
+  /** Where in its cell an anchor's centre lies, as a share of the stride. */
+  readonly shift: number;
+  /** The levels with anchors, finest first; voxels per axis. */
+  readonly levels: readonly {
+    readonly name: string;
+    readonly stride: readonly number[];
+    readonly shapes: readonly (readonly number[])[];
+  }[];
+}
+
+/** What a grid has that does not depend on the patch. */
+export const layoutOf = ({ levels, shift }: AnchorGrid): AnchorLayout => ({
+  shift,
+  levels: levels.map(({ name, stride, shapes }) => ({ name, stride: [...stride], shapes: shapes.map((shape) => [...shape]) })),
+});
+
+/** The anchors of a patch of this size. */
+export function gridOf<D extends Dim>(dim: D, { levels, shift }: AnchorLayout, patchSize: PerAxis<D>): AnchorGrid<D> {
+  let offset = 0;
+  const laid = levels.map(({ name, stride, shapes }, featureIndex): AnchorLevel<D> => {
+    const cells = cellsOf(patchSize, perAxis(dim, stride, `anchors.${name}: stride`));
+    const length = product(cells) * shapes.length;
+    offset += length;
+    return {
+      ...{ name, featureIndex, cells, length },
+      stride: perAxis(dim, stride),
+      shapes: shapes.map((shape) => perAxis(dim, shape, `anchors.${name}: shape`)),
+      offset: offset - length,
+    };
+  });
+  return { dim, levels: laid, anchorsPerCell: levels[0]?.shapes.length ?? 0, length: offset, shift };
+}
+
+const cellsOf = <D extends Dim>(patchSize: PerAxis<D>, stride: PerAxis<D>): PerAxis<D> =>
+  patchSize.map((n, d) => Math.ceil(n / stride[d]!)) as unknown as PerAxis<D>;
+
 // 2 · stride is the original toolkit's choice: 8, 16, 32, 64 in y and x and 2, 4, 8, 16 in z for P2 … P5.
-function defaultSizes<D extends Dim>(features: readonly FeatureSpec<D>[], patchSize: PerAxis<D>): Record<string, PerAxis<D>> {
+function defaultSizes<D extends Dim>(features: readonly FeatureLevel<D>[], patchSize: PerAxis<D>): Record<string, PerAxis<D>> {
   const coarse = features
     .filter(({ stride }) => Math.max(...stride) > 1)
     .filter(({ stride }, i) => i === 0 || stride.every((s, d) => 2 * s <= patchSize[d]!));

@@ -11,7 +11,7 @@ import {
 } from '@mdt/core';
 import { batchedNmsAsync } from '@mdt/native-ops';
 import { type AnchorGrid, anchorBoxes, legacyRank } from './anchors.js';
-import type { BoxCoder } from './box-coder.js';
+import type { BoxCoding } from './box-coding.js';
 import { TopK } from './top-k.js';
 
 export interface NmsOptions {
@@ -49,7 +49,7 @@ export function resolveNms(kind: string, dim: Dim, nms: NmsOptions): Required<Nm
 
 export interface PostprocessOptions<D extends Dim = Dim> {
   grid: AnchorGrid<D>;
-  coder: BoxCoder;
+  coder: BoxCoding;
   /** Voxels per axis; boxes are cut to it. */
   patchSize: PerAxis<D>;
   /** Foreground classes. */

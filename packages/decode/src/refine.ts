@@ -1,5 +1,5 @@
 import { clipBoxes, type Detections, type Dim, type PerAxis, roundHalfEven } from '@mdt/core';
-import type { BoxCoder } from './box-coder.js';
+import type { BoxCoding } from './box-coding.js';
 import { type NmsOptions, suppress } from './postprocess.js';
 
 /** What the second stage says of one image's proposals. */
@@ -14,7 +14,7 @@ export interface ScoredProposals {
 
 export interface RefineOptions<D extends Dim = Dim> {
   dim: D;
-  coder: BoxCoder;
+  coder: BoxCoding;
   patchSize: PerAxis<D>;
   numClasses: number;
   nms: Required<NmsOptions>;
@@ -22,8 +22,22 @@ export interface RefineOptions<D extends Dim = Dim> {
   legacy: boolean;
 }
 
+/**
+ * The detections of a batch.
+ *
+ * @param isScoreFiltered whether the original toolkit would drop what is below the lowest score where nothing is above it
+ */
+export function refineAll<D extends Dim>(
+  scored: readonly ScoredProposals[],
+  options: RefineOptions<D>,
+  { isScoreFiltered }: { isScoreFiltered: boolean },
+): Promise<Detections<D>[]> {
+  const first = options.legacy && !isScoreFiltered ? firstProposal(scored, options) : undefined;
+  return first ?? Promise.all(scored.map((one) => refine(one, options)));
+}
+
 /** The detections of one image: every class of every proposal above the lowest score, decoded, clipped, suppressed, limited. */
-export function refine<D extends Dim>(scored: ScoredProposals, options: RefineOptions<D>): Promise<Detections<D>> {
+function refine<D extends Dim>(scored: ScoredProposals, options: RefineOptions<D>): Promise<Detections<D>> {
   const { nms, numClasses } = options;
   const n = scored.boxes.length / (2 * options.dim);
   const outputs = n > 0 ? scored.probabilities.length / n : 0;
@@ -42,7 +56,7 @@ export function refine<D extends Dim>(scored: ScoredProposals, options: RefineOp
  * Where no proposal of the batch has a score that is high enough, the original gives out its very first one, whatever its score;
  * undefined where some have.
  */
-export function firstProposal<D extends Dim>(
+function firstProposal<D extends Dim>(
   scored: readonly ScoredProposals[],
   options: RefineOptions<D>,
 ): Promise<Detections<D>[]> | undefined {
