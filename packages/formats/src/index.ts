@@ -15,7 +15,7 @@ export type { DecodedImage, Geometry, ImageHeader, StoredType } from './image-he
 export { decodeJpeg } from './jpeg.js';
 export { decodeMetaImage, type MetaImageHeader } from './meta-image.js';
 export { decodeNifti, type NiftiHeader } from './nifti.js';
-export { decodeNpy, encodeNpy, type NpyHeader } from './npy.js';
+export { decodeNpy, encodeNpy, type NpyHeader, npyHeaderLimit, parseNpyHeader } from './npy.js';
 export { decodeNpz, listNpz } from './npz.js';
 export { decodeNrrd, type NrrdHeader } from './nrrd.js';
 export { decodePng, describePng } from './png.js';

@@ -1,8 +1,12 @@
 import { join } from 'node:path';
 import { objectsFromLabelMap } from '@mdt/augment';
-import { InputError, type PerAxis } from '@mdt/core';
+import { type Dim, InputError, type PerAxis, type Volume } from '@mdt/core';
 import { connectedComponents } from '@mdt/native-ops';
-import { type CaseEntry, type DatasetJson, parseDatasetJson, type SplitName } from './dataset-json.js';
+import { type CaseEntry, type DatasetJson, datasetJsonProblems, problemText, type SplitName, splitNames } from './dataset-json.js';
+import { type CaseFacts, type DatasetStatistics, datasetStatistics } from './dataset-statistics.js';
+import { labelledIn } from './object-labels.js';
+import { changeSince } from './prepare/fingerprint.js';
+import { readFacts, readPrepared, settingsHash, sourceOf } from './prepare/prepared.js';
 import { describeVolume, loadLabelMap, loadVolume, readInput } from './volume-file.js';
 
 /** Something in a data set that is wrong, or that may be. */
@@ -11,174 +15,183 @@ export interface DatasetProblem {
   level: 'error' | 'warning';
   /** The case; absent where it concerns the data set. */
   id?: string;
-  /** What, where, what was expected and what was found. */
+  /** The file, and what of it: a field of `dataset.json`, `header`, `size`, `value`, … */
+  file: string;
+  field: string;
+  expected: string;
+  found: string;
+  /** All of that as a sentence. */
   text: string;
 }
 
-/** Objects of one class. */
-export interface ClassStatistics {
-  name: string;
-  objects: number;
-  /** Cases that show one. */
-  cases: number;
-  /** Least, median and greatest side of a box per axis, voxels. */
-  sides: { least: number[]; median: number[]; greatest: number[] };
-}
-
-export interface DatasetReport {
+export interface DatasetReport extends DatasetStatistics {
   name: string;
   dim: number;
   problems: DatasetProblem[];
+  /** Cases of each part. */
   cases: Record<SplitName, number>;
-  /** Least, median and greatest voxels and millimetres per axis over the cases. */
-  sizes: { least: number[]; median: number[]; greatest: number[] };
-  spacings: { least: number[]; median: number[]; greatest: number[] };
-  classes: ClassStatistics[];
+}
+
+/** A case that could be read, for a picture of it. */
+export interface CheckedCase {
+  id: string;
+  image: Volume<Dim, Float32Array>;
+  boxes: Float32Array;
+  labels: Int32Array;
+  /** Whether something is wrong with it. */
+  hasProblems: boolean;
+}
+
+export interface CheckDatasetOptions {
+  onProgress?: (done: number, total: number) => void;
+  /** Called with every case that can be read. */
+  onCase?: (one: CheckedCase) => Promise<void> | void;
 }
 
 /**
  * Reads every case of a data set and lists all that is wrong with it at once, beside its statistics.
  *
- * @throws InputError where `dataset.json` itself cannot be read
+ * @throws InputError where `dataset.json` itself is not there, or no JSON
  */
-export async function checkDataset(
-  folder: string,
-  { onProgress }: { onProgress?: (done: number, total: number) => void } = {},
-): Promise<DatasetReport> {
+export async function checkDataset(folder: string, { onProgress, onCase }: CheckDatasetOptions = {}): Promise<DatasetReport> {
   const file = join(folder, 'dataset.json');
-  const json = parseDatasetJson((await readInput(file)).toString('utf8'), file);
+  const json = jsonOf((await readInput(file)).toString('utf8'), file);
   const problems: DatasetProblem[] = [];
+  const say = (level: DatasetProblem['level'], what: Omit<DatasetProblem, 'level' | 'text'>) =>
+    problems.push({ level, ...what, text: problemText(what) });
+  const fields = datasetJsonProblems(json, file);
+  for (const { code: _, ...problem } of fields) say('error', problem);
+  const listed: unknown[] = Array.isArray(json?.cases) ? json.cases : [];
+  // The cases whose own entries are right are read although others are not.
+  const headIsWrong = fields.some(({ field }) => !field.startsWith('cases['));
+  const wrong = new Set(fields.map(({ field }) => Number(/^cases\[(\d+)\]/.exec(field)?.[1] ?? Number.NaN)));
+  const entries = headIsWrong ? [] : (listed.filter((_, i) => !wrong.has(i)) as CaseEntry[]);
   const found: CaseFacts[] = [];
-  for (const [i, entry] of json.cases.entries()) {
-    const facts = await checkCase(folder, json, entry, (level, text) => problems.push({ level, id: entry.id, text }));
-    if (facts) found.push(facts);
-    onProgress?.(i + 1, json.cases.length);
+  for (const [i, entry] of entries.entries()) {
+    const before = problems.length;
+    const one = await checkCase(folder, json as DatasetJson, entry, (level, what) => say(level, { id: entry.id, ...what }));
+    if (one) {
+      found.push(one.facts);
+      await onCase?.({ id: entry.id, image: one.image, ...one.facts, hasProblems: problems.length > before });
+    }
+    onProgress?.(i + 1, entries.length);
   }
   const cases = { train: 0, validation: 0, test: 0 };
-  for (const { split } of json.cases) cases[split]++;
-  for (const [part, count] of Object.entries(cases)) {
-    if (count === 0) problems.push({ level: 'warning', text: `no case has split '${part}'` });
+  for (const { split } of entries) cases[split]++;
+  if (!headIsWrong) {
+    for (const part of splitNames) {
+      if (cases[part] === 0) say('warning', { file, field: 'cases', expected: `one of part '${part}'`, found: 'none' });
+    }
   }
-  const classes = json.classes.map((name, label) => classStatistics(name, label, found, json.dim));
-  for (const { name, objects } of classes) {
-    if (objects === 0) problems.push({ level: 'warning', text: `no object is of class '${name}'` });
+  const { name = '', dim = 3, classes = [] } = headIsWrong ? {} : (json as DatasetJson);
+  const statistics = datasetStatistics(found, classes, dim);
+  for (const { name: label, objects } of statistics.classes) {
+    if (objects === 0) say('warning', { file, field: 'classes', expected: `an object of class '${label}'`, found: 'none' });
   }
-  const { name, dim } = json;
-  const sizes = spread(
-    found.map(({ size }) => size),
-    dim,
-  );
-  return {
-    name,
-    dim,
-    problems,
-    cases,
-    sizes,
-    spacings: spread(
-      found.map(({ spacing }) => spacing),
-      dim,
-    ),
-    classes,
-  };
+  if (!headIsWrong) await checkSource(folder, say);
+  return { name, dim, problems, cases, ...statistics };
 }
 
-interface CaseFacts {
-  size: number[];
-  spacing: number[];
-  boxes: Float32Array;
-  labels: Int32Array;
+function jsonOf(text: string, file: string): { cases?: unknown } | null {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new InputError('invalid-data', `${file}: not JSON (${(cause as Error).message})`, { cause });
+  }
 }
+
+type Say = (level: DatasetProblem['level'], what: Omit<DatasetProblem, 'level' | 'text' | 'id'>) => void;
 
 async function checkCase(
   folder: string,
   json: DatasetJson,
   entry: CaseEntry,
-  say: (level: DatasetProblem['level'], text: string) => void,
-): Promise<CaseFacts | undefined> {
+  say: Say,
+): Promise<{ facts: CaseFacts; image: Volume<Dim, Float32Array> } | undefined> {
   const { dim } = json;
   const [imagePath, labelPath] = [join(folder, entry.image), join(folder, entry.labels)];
   /** An error that the user can mend is a line of the list; any other is ours. */
-  const tried = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
+  const tried = async <T>(file: string, work: () => Promise<T>): Promise<T | undefined> => {
     try {
       return await work();
     } catch (error) {
       if (!(error instanceof InputError)) throw error;
-      say('error', error.message);
+      const found = error.message.replace(`${file}: `, '').replace(/, expected .*$/s, '');
+      const expected = /, expected (.*)$/s.exec(error.message)?.[1] ?? 'a file that can be read';
+      say('error', { file, field: error.code === 'missing-file' ? 'file' : 'content', expected, found });
       return undefined;
     }
   };
-  const image = await tried(() => loadVolume(imagePath, { dim }));
-  const labelMap = await tried(() => loadLabelMap(labelPath, dim));
-  const place = await tried(() => describeVolume(labelPath, dim));
-  if (image && image.channels !== json.channels)
-    say('error', `${imagePath}: ${image.channels} channels, expected ${json.channels}`);
+  const image = await tried(imagePath, () => loadVolume(imagePath, { dim }));
+  const labelMap = await tried(labelPath, () => loadLabelMap(labelPath, dim));
+  const place = labelMap && (await tried(labelPath, () => describeVolume(labelPath, dim)));
+  if (image && image.channels !== json.channels) {
+    say('error', { file: imagePath, field: 'channels', expected: `${json.channels}`, found: `${image.channels}` });
+  }
   if (!image || !labelMap || !place) return undefined;
   const size = Array.from(image.size as PerAxis);
   if (size.join() !== Array.from(labelMap.size as PerAxis).join()) {
-    say('error', `${labelPath}: size ${labelMap.size.join('x')}, expected ${size.join('x')} as ${imagePath}`);
+    const expected = `${size.join('x')} as ${imagePath}`;
+    say('error', { file: labelPath, field: 'size', expected, found: labelMap.size.join('x') });
     return undefined;
   }
-  const elsewhere = (name: 'spacing' | 'origin' | 'direction') =>
-    place[name] !== undefined &&
-    image[name] !== undefined &&
-    place[name].some((value, i) => Math.abs(value - image[name]![i]!) > 1e-3);
   for (const name of ['spacing', 'origin', 'direction'] as const) {
-    if (elsewhere(name))
-      say('warning', `${labelPath}: ${name} ${place[name]!.join(', ')}, expected ${image[name]!.join(', ')} as ${imagePath}`);
+    const [own, other] = [place[name], image[name]];
+    if (own === undefined || other === undefined || own.every((value, i) => Math.abs(value - other[i]!) <= 1e-3)) continue;
+    say('warning', { file: labelPath, field: name, expected: `${other.join(', ')} as ${imagePath}`, found: own.join(', ') });
   }
-  if (image.data.every((value) => value === image.data[0])) say('warning', `${imagePath}: every value is ${image.data[0]}`);
+  if (image.data.every((value) => value === image.data[0])) {
+    say('warning', { file: imagePath, field: 'values', expected: 'different ones', found: `${image.data[0]} everywhere` });
+  }
+  const { data, labels } = checkObjects(json, entry, labelMap, labelPath, say);
+  const objects = objectsFromLabelMap(data, size, labels, { minVoxels: json.minVoxels ?? 1 });
+  const spacing = Array.from(entry.spacing ?? (image.spacing as PerAxis));
+  return { facts: { size, spacing, boxes: objects.boxes, labels: objects.labels }, image };
+}
+
+/** Object ids without a class, classes without an object, objects in several parts; the ids and labels of all objects with a class. */
+function checkObjects(
+  json: DatasetJson,
+  entry: CaseEntry,
+  labelMap: Volume<Dim, Int32Array>,
+  file: string,
+  say: Say,
+): { data: Int32Array; labels: Int32Array } {
+  const { dim, size } = labelMap;
   const given = entry.objectClasses;
-  let last = 0;
-  for (const id of labelMap.data) if (id > last) last = id;
-  const present = new Uint8Array(last + 1);
-  for (const id of labelMap.data) present[id] = 1;
-  const labels = Int32Array.from({ length: last }, (_, k) =>
-    json.classes.indexOf(typeof given === 'string' ? given : (given[k + 1] ?? '')),
-  );
-  labels.forEach((label, k) => {
-    if (label < 0 && present[k + 1]) say('error', `${labelPath}: object ${k + 1} has no class in objectClasses`);
-  });
+  const present = new Set(labelMap.data);
+  present.delete(0);
   if (typeof given !== 'string') {
-    const absent = Object.keys(given).filter((id) => !present[Number(id)]);
-    if (absent.length > 0)
-      say('warning', `${labelPath}: no voxel of object ${absent.slice(0, 8).join(', ')}, which objectClasses names`);
+    const without = [...present].filter((id) => given[id] === undefined).sort((a, b) => a - b);
+    for (const id of without.slice(0, 8)) {
+      say('error', { file, field: `object ${id}`, expected: 'a class in objectClasses', found: 'without one' });
+    }
+    const absent = Object.keys(given).filter((id) => !present.has(Number(id)));
+    if (absent.length > 0) {
+      const found = `no voxel of object ${absent.slice(0, 8).join(', ')}`;
+      say('warning', { file, field: 'values', expected: 'those that objectClasses names', found });
+    }
   }
-  const objects = objectsFromLabelMap(labelMap.data, size, labels, { minVoxels: json.minVoxels ?? 1 });
+  const known = labelMap.data.map((id) => (typeof given === 'string' || given[id] !== undefined ? id : 0));
+  const labelled = labelledIn(json, entry, { ...labelMap, data: known }, file);
   const { values } = connectedComponents({ values: labelMap.data, size }, { dim, joins: 'equal' });
-  const parts = new Map<number, number>();
-  for (const id of values) parts.set(id, (parts.get(id) ?? 0) + 1);
-  if (parts.size === 1 && values.length > 1) {
-    say(
-      'warning',
-      `${labelPath}: one object in ${values.length} separate parts; if each is an object, convert it with --objects binary`,
-    );
+  if (json.objects !== 'components' && present.size === 1 && values.length > 1) {
+    const expected = `one part, or "objects": "components" in dataset.json where each part is an object`;
+    say('warning', { file, field: 'object', expected, found: `in ${values.length} separate parts` });
   }
-  const spacing = entry.spacing ?? (image.spacing as PerAxis);
-  return { size, spacing: Array.from(spacing), boxes: objects.boxes, labels: objects.labels };
+  return labelled;
 }
 
-function classStatistics(name: string, label: number, found: readonly CaseFacts[], dim: number): ClassStatistics {
-  const sides: number[][] = [];
-  let cases = 0;
-  for (const { boxes, labels } of found) {
-    const before = sides.length;
-    labels.forEach((own, n) => {
-      if (own !== label) return;
-      const at = n * 2 * dim;
-      sides.push(Array.from({ length: dim }, (_, d) => boxes[at + dim + d]! - boxes[at + d]!));
-    });
-    if (sides.length > before) cases++;
+/** Cases of a prepared data set that are not what their source is now. */
+async function checkSource(folder: string, say: (level: 'error', what: Omit<DatasetProblem, 'level' | 'text'>) => void): Promise<void> {
+  const prepared = await readPrepared(folder);
+  const found = prepared && (await sourceOf(folder, prepared));
+  if (!prepared || !found) return;
+  const hash = settingsHash(found.source, prepared.settings);
+  for (const id of prepared.ids) {
+    const source = found.source.cases.find((one) => one.id === id);
+    const facts = await readFacts(folder, id, hash);
+    const change = !source ? 'gone from the source' : !facts ? 'of other settings' : await changeSince(found.from, source, facts.source);
+    if (change) say('error', { id, file: join(folder, `${id}.npy`), field: 'source', expected: 'what was prepared', found: change });
   }
-  return { name, objects: sides.length, cases, sides: spread(sides, dim) };
-}
-
-/** Least, median and greatest along each axis; nothing of nothing. */
-function spread(rows: readonly number[][], dim: number): { least: number[]; median: number[]; greatest: number[] } {
-  if (rows.length === 0) return { least: [], median: [], greatest: [] };
-  const columns = Array.from({ length: dim }, (_, d) => rows.map((row) => row[d]!).sort((a, b) => a - b));
-  return {
-    least: columns.map((column) => column[0]!),
-    median: columns.map((column) => column[column.length >> 1]!),
-    greatest: columns.map((column) => column.at(-1)!),
-  };
 }

@@ -1,5 +1,5 @@
 import { isAbsolute, normalize, sep } from 'node:path';
-import { type Dim, InputError, nearestName, refuseUnknownKeys } from '@mdt/core';
+import { type Dim, InputError, type InputErrorCode, nearestName } from '@mdt/core';
 import { maxObjectId } from '@mdt/formats';
 import { checkNormalisation, type Normalisation } from './normalise.js';
 
@@ -14,8 +14,14 @@ export interface CaseEntry {
   /** The class of every object (a name), or of each by its id in the label map. */
   objectClasses: string | Record<string, string>;
   split: SplitName;
+  /** Cases of one patient share a fold. Default: each case is a patient of its own. */
+  patient?: string;
   /** Millimetres per voxel, array order; overrides the data set's and the file's. */
   spacing?: number[];
+  /** Millimetres of the first voxel's centre, array order; overrides the file's. */
+  origin?: number[];
+  /** Direction cosines, see `Placement` of `@mdt/core`; overrides the file's. */
+  direction?: number[];
 }
 
 /** The content of `dataset.json`. */
@@ -31,6 +37,11 @@ export interface DatasetJson {
   spacing?: number[];
   /** Applied when an image is loaded. */
   normalise: Normalisation;
+  /**
+   * What a value of a label map is. `instances` (default): an object. `components`: a class, whose parts connected by faces are
+   * objects; where `objectClasses` is one name, all foreground is that class.
+   */
+  objects?: 'instances' | 'components';
   /** An object of fewer voxels is none: its voxels become background. Default 1. */
   minVoxels?: number;
   cases: CaseEntry[];
@@ -47,94 +58,145 @@ const datasetKeys = [
   'channels',
   'spacing',
   'normalise',
+  'objects',
   'minVoxels',
   'cases',
   'licence',
   'source',
 ];
-const caseKeys = ['id', 'image', 'labels', 'objectClasses', 'split', 'spacing'];
+const caseKeys = ['id', 'image', 'labels', 'objectClasses', 'split', 'patient', 'spacing', 'origin', 'direction'];
+
+/** A field of a file that is not as it has to be. */
+export interface FieldProblem {
+  code: InputErrorCode;
+  /** The file. */
+  file: string;
+  /** Where in it, such as `cases[3].labels`. */
+  field: string;
+  expected: string;
+  found: string;
+}
+
+/** A problem in words. */
+export const problemText = ({ file, field, expected, found }: Omit<FieldProblem, 'code'>): string =>
+  `${file}: ${field === '' ? '' : `${field} is `}${found}, expected ${expected}`;
 
 /**
  * Checks every field of a `dataset.json`.
  *
- * @throws InputError that names the file and the field, what was expected and what was found
+ * @throws InputError for the first problem, with the file and the field, what was expected and what was found
  */
 export function parseDatasetJson(text: string, where: string): DatasetJson {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (cause) {
-    throw new InputError('invalid-data', `${where}: not JSON (${(cause as Error).message})`, { cause });
-  }
-  return checkDatasetJson(json, where);
+  return checkDatasetJson(parsed(text, where), where);
 }
 
 /** As `parseDatasetJson`, for a value in memory. */
 export function checkDatasetJson(json: unknown, where: string): DatasetJson {
-  const root = asObject(json, where);
-  refuseUnknownKeys(where, root, datasetKeys);
-  const expect = (good: boolean, field: string, expected: string) => {
-    if (!good) throw new InputError('invalid-data', `${where}: ${field} is ${show(root[field])}, expected ${expected}`);
-  };
-  expect(root.format === 'mdt-dataset', 'format', `'mdt-dataset'`);
-  expect(root.version === 1, 'version', '1');
-  expect(isName(root.name), 'name', 'a text');
-  expect(root.dim === 2 || root.dim === 3, 'dim', '2 or 3');
-  expect(isCount(root.channels), 'channels', 'a whole number from 1 on');
-  expect(root.minVoxels === undefined || isCount(root.minVoxels), 'minVoxels', 'a whole number from 1 on');
-  const dim = root.dim as Dim;
-  const classes = root.classes as string[];
-  expect(Array.isArray(classes) && classes.length > 0 && classes.every(isName), 'classes', 'a list of names');
-  expect(new Set(classes).size === classes.length, 'classes', 'different names');
-  expect(root.spacing === undefined || isSpacing(root.spacing, dim), 'spacing', `${dim} positive numbers (millimetres)`);
-  expect(Array.isArray(root.cases), 'cases', 'a list');
-  checkNormalisation(root.normalise, `${where}: normalise`);
-  const cases = root.cases as unknown[];
-  if (cases.length === 0) throw new InputError('empty-dataset', `${where}: cases is empty, expected at least one`);
-  const ids = new Set<string>();
-  cases.forEach((entry, i) => {
-    const { id } = checkCase(entry, `${where}: cases[${i}]`, classes, dim);
-    if (ids.has(id)) throw new InputError('invalid-data', `${where}: cases[${i}]: id '${id}' stands for an earlier case already`);
-    ids.add(id);
-  });
+  const [first] = datasetJsonProblems(json, where);
+  if (first) throw new InputError(first.code, problemText(first));
   return json as DatasetJson;
 }
 
-function checkCase(value: unknown, where: string, classes: readonly string[], dim: Dim): CaseEntry {
-  const entry = asObject(value, where);
-  refuseUnknownKeys(where, entry, caseKeys);
+function parsed(text: string, where: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new InputError('invalid-data', `${where}: not JSON (${(cause as Error).message})`, { cause });
+  }
+}
+
+type Add = (field: string, found: string, expected: string, code?: InputErrorCode) => void;
+
+/** Everything that is wrong with the fields of a `dataset.json`. */
+export function datasetJsonProblems(json: unknown, file: string): FieldProblem[] {
+  const problems: FieldProblem[] = [];
+  const add: Add = (field, found, expected, code = 'invalid-data') => problems.push({ code, file, field, expected, found });
+  if (!isObject(json)) {
+    add('', show(json), 'an object');
+    return problems;
+  }
+  addUnknownKeys(json, datasetKeys, '', add);
   const expect = (good: boolean, field: string, expected: string) => {
-    if (!good) throw new InputError('invalid-data', `${where}: ${field} is ${show(entry[field])}, expected ${expected}`);
+    if (!good) add(field, show(json[field]), expected);
+  };
+  expect(json.format === 'mdt-dataset', 'format', `'mdt-dataset'`);
+  expect(json.version === 1, 'version', '1');
+  expect(isName(json.name), 'name', 'a text');
+  expect(json.dim === 2 || json.dim === 3, 'dim', '2 or 3');
+  expect(isCount(json.channels), 'channels', 'a whole number from 1 on');
+  expect(json.minVoxels === undefined || isCount(json.minVoxels), 'minVoxels', 'a whole number from 1 on');
+  expect([undefined, 'instances', 'components'].includes(json.objects as string), 'objects', `'instances' or 'components'`);
+  const dim = json.dim as Dim;
+  const { classes, cases } = json;
+  const named = Array.isArray(classes) && classes.length > 0 && classes.every(isName);
+  expect(named, 'classes', 'a list of names');
+  if (named) expect(new Set(classes).size === classes.length, 'classes', 'different names');
+  expect(json.spacing === undefined || isSpacing(json.spacing, dim), 'spacing', `${dim} positive numbers (millimetres)`);
+  try {
+    checkNormalisation(json.normalise, `${file}: normalise`);
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    const found = error.message.slice(`${file}: normalise: `.length);
+    add('normalise', found, 'a method with its options', error.code);
+  }
+  expect(Array.isArray(cases), 'cases', 'a list');
+  if (!Array.isArray(cases)) return problems;
+  if (cases.length === 0) add('cases', 'empty', 'at least one', 'empty-dataset');
+  const ids = new Set<unknown>();
+  for (const [i, entry] of cases.entries()) {
+    addCaseProblems(entry, `cases[${i}]`, named ? (classes as string[]) : undefined, dim, add);
+    if (!isObject(entry)) continue;
+    if (ids.has(entry.id)) add(`cases[${i}].id`, `'${entry.id}', which stands for an earlier case already`, 'an id of its own');
+    ids.add(entry.id);
+  }
+  return problems;
+}
+
+function addUnknownKeys(value: object, known: readonly string[], at: string, add: Add): void {
+  for (const key of Object.keys(value)) {
+    if (known.includes(key)) continue;
+    const near = nearestName(key, known);
+    const found = `an object with the unknown option '${key}'${near ? `, did you mean '${near}'?` : ''}`;
+    add(at, found, `one of ${known.join(', ')}`, 'unknown-option');
+  }
+}
+
+function addCaseProblems(entry: unknown, at: string, classes: readonly string[] | undefined, dim: Dim, add: Add): void {
+  if (!isObject(entry)) return add(at, show(entry), 'an object');
+  addUnknownKeys(entry, caseKeys, at, add);
+  const expect = (good: boolean, field: string, expected: string) => {
+    if (!good) add(`${at}.${field}`, show(entry[field]), expected);
   };
   expect(isName(entry.id), 'id', 'a text');
+  expect(entry.patient === undefined || isName(entry.patient), 'patient', 'a text');
   for (const field of ['image', 'labels']) {
     expect(isInnerPath(entry[field]), field, 'a path relative to dataset.json, within its folder');
   }
   expect(splitNames.includes(entry.split as SplitName), 'split', `one of ${splitNames.join(', ')}`);
   expect(entry.spacing === undefined || isSpacing(entry.spacing, dim), 'spacing', `${dim} positive numbers (millimetres)`);
+  expect(entry.origin === undefined || isNumbers(entry.origin, dim), 'origin', `${dim} numbers (millimetres)`);
+  expect(entry.direction === undefined || isNumbers(entry.direction, dim * dim), 'direction', `${dim * dim} numbers`);
   const given = entry.objectClasses;
+  if (typeof given !== 'string' && !isObject(given)) return add(`${at}.objectClasses`, show(given), 'a class, or an object from id to class');
   if (typeof given !== 'string') {
-    for (const id of Object.keys(asObject(given, `${where}: objectClasses`))) {
+    for (const id of Object.keys(given)) {
       const good = /^[1-9]\d*$/.test(id) && Number(id) <= maxObjectId;
-      if (!good) throw new InputError('invalid-data', `${where}: objectClasses has id '${id}', expected 1 to ${maxObjectId}`);
+      if (!good) add(`${at}.objectClasses`, `an object with id '${id}'`, `ids from 1 to ${maxObjectId}`);
     }
   }
-  for (const name of typeof given === 'string' ? [given] : Object.values(given as object)) {
-    if (classes.includes(name)) continue;
-    const near = typeof name === 'string' ? nearestName(name, classes) : undefined;
-    throw new InputError(
-      'unknown-class',
-      `${where}: objectClasses names class ${show(name)}, expected one of ${classes.join(', ')}${near ? ` (did you mean '${near}'?)` : ''}`,
-    );
+  const names = typeof given === 'string' ? [given] : Object.values(given);
+  for (const name of new Set(classes ? names : [])) {
+    if (classes!.includes(name as string)) continue;
+    const near = typeof name === 'string' ? nearestName(name, classes!) : undefined;
+    const expected = `one of ${classes!.join(', ')}${near ? ` (did you mean '${near}'?)` : ''}`;
+    add(`${at}.objectClasses`, `class ${show(name)}`, expected, 'unknown-class');
   }
-  return value as CaseEntry;
 }
 
-function asObject(value: unknown, where: string): Record<string, unknown> {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  throw new InputError('invalid-data', `${where}: found ${show(value)}, expected an object`);
-}
-
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+const isNumbers = (value: unknown, count: number): boolean =>
+  Array.isArray(value) && value.length === count && value.every(Number.isFinite);
 const isName = (value: unknown): boolean => typeof value === 'string' && value !== '';
 const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 1;
 const isSpacing = (value: unknown, dim: Dim): boolean =>

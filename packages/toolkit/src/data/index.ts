@@ -29,7 +29,8 @@ export {
   type VolumeInfo,
 } from '@mdt/formats';
 export { type ClassStatistics, checkDataset, type DatasetProblem, type DatasetReport } from './check-dataset.js';
-export { type Case, type Dataset, kFold, type OpenDatasetOptions, openDataset, splitDataset } from './dataset.js';
+export type { CaseReader, Window } from './case-reader.js';
+export { type Case, type Dataset, type DatasetPlace, kFold, type OpenDatasetOptions, openDataset, splitDataset } from './dataset.js';
 export {
   type CaseEntry,
   checkDatasetJson,
@@ -37,13 +38,26 @@ export {
   parseDatasetJson,
   type SplitName,
 } from './dataset-json.js';
-export { type BoxTableOptions, boxTableLayout, luna16Layout } from './layouts/box-table.js';
+export { type BoxTableOptions, type BoxUnit, boxTableLayout, luna16Layout } from './layouts/box-table.js';
+export { type CocoOptions, cocoLayout } from './layouts/coco.js';
+export { type DeepLesionOptions, deepLesionLayout } from './layouts/deep-lesion.js';
 export { type FolderOptions, folderLayout, type LayoutOptions } from './layouts/folder.js';
+export { type LayoutName, layoutNames, openLayout } from './layouts/index.js';
+export type { ConsensusOptions } from './layouts/lidc/consensus.js';
+export { type LidcOptions, lidcLayout } from './layouts/lidc/lidc.js';
+export { type LidcConvertedOptions, lidcConvertedLayout } from './layouts/lidc/lidc-converted.js';
+export { encodeLidcXml, type LidcContour, type LidcMark, type LidcReading, parseLidcXml, type Ratings } from './layouts/lidc/lidc-xml.js';
 export { nnDetectionLayout } from './layouts/nndetection.js';
 export { type LabelKind, labelledObjects } from './layouts/objects.js';
+export { type OriginalArraysOptions, originalArraysLayout } from './layouts/original-arrays.js';
 export { drawParts, type PartOptions } from './layouts/parts.js';
+export { type LoadPatchesOptions, loadPatches, type PatchLoader } from './loader/load-patches.js';
+export type { LoaderAugmentation } from './loader/patch-task.js';
 export { type Normalisation, normalise } from './normalise.js';
-export { type PatchBatch, type PatchOptions, type PatchSampler, patches } from './patches.js';
+export { type BatchCall, type PatchBatch, type PatchOptions, type PatchSampler, patches } from './patches.js';
+export { type PrepareOptions, type PrepareProgress, type PrepareResult, prepareDataset } from './prepare/prepare-dataset.js';
+export type { PrepareSettings } from './prepare/settings.js';
+export type { PrepareSource } from './prepare/source.js';
 export { convertSource, type SourceName } from './sources/index.js';
 export { applySplit, drawSplits, openSplits, type SplitIds, type SplitsOptions } from './splits.js';
 export { generateToy, type ToyOptions, type ToyTask, toyCase } from './toy.js';
@@ -56,4 +70,4 @@ export {
   readVolume,
   writeVolume,
 } from './volume-file.js';
-export { type NewCase, type NewDataset, type WriteDatasetOptions, writeDataset } from './write-dataset.js';
+export { type NewCase, type NewDataset, type SourceCase, type SourceDataset, type WriteDatasetOptions, writeDataset } from './write-dataset.js';

@@ -15,7 +15,7 @@ export interface SplitIds {
 interface SplitsJson {
   format: 'mdt-splits';
   version: 1;
-  /** SHA-256 of what the splits were drawn from: the ids and the classes of each case. */
+  /** SHA-256 of what the splits were drawn from: the ids, patients and classes of the cases. */
   dataset: string;
   seed: string | number;
   stratified: boolean;
@@ -32,16 +32,22 @@ export interface SplitsOptions {
   seed?: string | number;
 }
 
+/** What splits are drawn from. */
+export type SplitSource = Pick<Dataset, 'ids' | 'classesOf'> & Partial<Pick<Dataset, 'patientOf'>>;
+
 /**
- * Draws splits by case. The same ids, classes and options give the same splits, in whatever order the cases are listed.
+ * Draws splits by patient: all cases of one share a part. The same ids, patients, classes and options give the same splits, in whatever
+ * order the cases are listed.
  *
- * @throws InputError `invalid-option`; `invalid-data` where there are fewer cases than folds
+ * @throws InputError `invalid-option`; `invalid-data` where there are fewer patients than folds
  */
 export function drawSplits(
-  dataset: Pick<Dataset, 'ids' | 'classesOf'>,
+  dataset: SplitSource,
   { folds = 5, holdOut, stratify = false, seed = 0 }: SplitsOptions = {},
 ): SplitIds[] {
-  const order = shuffled(dataset, stratify, seed);
+  const patients = patientsOf(dataset);
+  const order = shuffled(patients, stratify, seed);
+  const casesOf = (names: readonly string[]) => names.flatMap((name) => patients.get(name)!.ids);
   const parts = holdOut ? 0 : folds;
   if (!holdOut && !(Number.isInteger(parts) && parts >= 3))
     throw new InputError('invalid-option', `splits: folds is ${folds}, expected 3 or more`);
@@ -56,38 +62,59 @@ export function drawSplits(
     const split: SplitIds = { training: [], validation: [], test: [] };
     const shares = { test, validation, training: 1 - test - validation };
     // Each case goes to the part that lags behind its share most, so that strata are spread over the parts.
-    for (const [place, id] of order.entries()) {
+    for (const [place, name] of order.entries()) {
       const lag = (part: keyof SplitIds) => shares[part] * (place + 1) - split[part].length;
       const parts = ['training', 'test', 'validation'] as const;
-      split[parts.reduce((best, part) => (lag(part) > lag(best) + 1e-9 ? part : best))].push(id);
+      split[parts.reduce((best, part) => (lag(part) > lag(best) + 1e-9 ? part : best))].push(name);
     }
-    return [split];
+    return [{ training: casesOf(split.training), validation: casesOf(split.validation), test: casesOf(split.test) }];
   }
-  if (order.length < parts) throw new InputError('invalid-data', `splits: ${order.length} cases cannot fill ${parts} folds`);
+  if (order.length < parts) throw new InputError('invalid-data', `splits: ${order.length} patients cannot fill ${parts} folds`);
   return Array.from({ length: parts }, (_, fold) => ({
-    training: order.filter((_, place) => place % parts !== fold && place % parts !== (fold + 1) % parts),
-    validation: order.filter((_, place) => place % parts === (fold + 1) % parts),
-    test: order.filter((_, place) => place % parts === fold),
+    training: casesOf(order.filter((_, place) => place % parts !== fold && place % parts !== (fold + 1) % parts)),
+    validation: casesOf(order.filter((_, place) => place % parts === (fold + 1) % parts)),
+    test: casesOf(order.filter((_, place) => place % parts === fold)),
   }));
 }
 
-/** Ids in random order; stratified, those with the same classes one after the other, the rarest group first. */
-function shuffled(dataset: Pick<Dataset, 'ids' | 'classesOf'>, stratify: boolean, seed: string | number): string[] {
-  const sorted = [...dataset.ids].sort();
+interface Patient {
+  ids: string[];
+  /** Labels that its cases have. */
+  labels: number[];
+}
+
+function patientsOf(source: SplitSource): Map<string, Patient> {
+  const { ids } = source;
+  const patientOf = (id: string) => source.patientOf?.(id) ?? id;
+  const classesOf = (id: string) => source.classesOf(id);
+  const patients = new Map<string, Patient>();
+  for (const id of [...ids].sort()) {
+    const { ids: own, labels } = patients.get(patientOf(id)) ?? { ids: [], labels: [] };
+    patients.set(patientOf(id), { ids: [...own, id], labels: [...new Set([...labels, ...classesOf(id)])].sort((a, b) => a - b) });
+  }
+  return patients;
+}
+
+/** Patients in random order; stratified, those with the same classes one after the other, the rarest group first. */
+function shuffled(patients: ReadonlyMap<string, Patient>, stratify: boolean, seed: string | number): string[] {
+  const sorted = [...patients.keys()].sort();
   const order = Array.from(rng(seed).fork('splits').choose(sorted.length, sorted.length), (index) => sorted[index]!);
   if (!stratify) return order;
   const groups = new Map<string, string[]>();
-  for (const id of order) {
-    const key = dataset.classesOf(id).join();
-    groups.set(key, [...(groups.get(key) ?? []), id]);
+  for (const name of order) {
+    const key = patients.get(name)!.labels.join();
+    groups.set(key, [...(groups.get(key) ?? []), name]);
   }
   return [...groups].sort(([a, one], [b, other]) => one.length - other.length || (a < b ? -1 : 1)).flatMap(([, group]) => group);
 }
 
-const hashOf = (dataset: Pick<Dataset, 'ids' | 'classesOf'>): string =>
-  createHash('sha256')
-    .update(JSON.stringify([...dataset.ids].sort().map((id) => [id, dataset.classesOf(id)])))
-    .digest('hex');
+function hashOf(source: SplitSource): string {
+  const rows = [...source.ids].sort().map((id) => {
+    const patient = source.patientOf?.(id) ?? id;
+    return [id, source.classesOf(id), ...(patient === id ? [] : [patient])];
+  });
+  return createHash('sha256').update(JSON.stringify(rows)).digest('hex');
+}
 
 /**
  * The splits in a file: drawn and written once, read ever after.

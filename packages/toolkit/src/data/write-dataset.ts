@@ -14,12 +14,28 @@ export interface NewCase<D extends Dim = Dim> {
   /** The class of every object, or of each by its id. */
   objectClasses: string | Record<string, string>;
   split: SplitName;
+  /** Cases of one patient share a fold. Default: each case is a patient of its own. */
+  patient?: string;
+}
+
+/** A case of a data set in another layout, which is read when it is asked for. */
+export interface SourceCase<D extends Dim = Dim> extends Pick<NewCase<D>, 'id' | 'split' | 'patient'> {
+  /** Everything that `load` reads, so that a change can be seen. */
+  readonly files: readonly string[];
+  /** What `load` depends on beside the files, in words. */
+  readonly stamp?: string;
+  load(): Promise<Pick<NewCase<D>, 'image' | 'labelMap' | 'objectClasses'>>;
+}
+
+/** A data set in another layout: the heads of its cases are known, their voxels are not read yet. */
+export interface SourceDataset<D extends Dim = Dim> extends Omit<NewDataset<D>, 'cases'> {
+  cases: readonly SourceCase<D>[];
 }
 
 export interface NewDataset<D extends Dim = Dim> extends Omit<DatasetJson, 'format' | 'version' | 'cases' | 'dim'> {
   dim: D;
   /** Taken one at a time, so that a large data set never is in memory as a whole. */
-  cases: Iterable<NewCase<D>> | AsyncIterable<NewCase<D>>;
+  cases: Iterable<NewCase<D> | SourceCase<D>> | AsyncIterable<NewCase<D> | SourceCase<D>>;
 }
 
 export interface WriteDatasetOptions {
@@ -46,7 +62,7 @@ export async function writeDataset<D extends Dim>(
   const draft = await mkdtemp(join(dirname(folder), `.${basename(folder)}-`));
   try {
     const entries: CaseEntry[] = [];
-    for await (const one of cases) entries.push(await writeCase(draft, head, one));
+    for await (const one of cases) entries.push(await writeCase(draft, head, 'load' in one ? { ...one, ...(await one.load()) } : one));
     const json = checkDatasetJson({ format: 'mdt-dataset', version: 1, ...head, cases: entries }, 'writeDataset');
     await writeFile(join(draft, 'dataset.json'), JSON.stringify(json, null, 2) + '\n');
     await chmod(draft, 0o755); // mkdtemp makes it private
@@ -61,7 +77,7 @@ export async function writeDataset<D extends Dim>(
 async function writeCase<D extends Dim>(
   draft: string,
   { dim, channels }: { dim: D; channels: number },
-  { id, image, labelMap, objectClasses, split }: NewCase<D>,
+  { id, image, labelMap, objectClasses, split, patient }: NewCase<D>,
 ): Promise<CaseEntry> {
   if (!/^[\w.-]+$/.test(id)) throw new InputError('invalid-data', `writeDataset: id '${id}', expected letters, digits, - _ .`);
   const where = `writeDataset: case '${id}'`;
@@ -85,6 +101,7 @@ async function writeCase<D extends Dim>(
     labels: `${id}-labels.npy`,
     objectClasses,
     split,
+    ...(patient !== undefined && { patient }),
     spacing: [...image.spacing],
   };
   const shape = [...image.size, ...(channels > 1 ? [channels] : [])];

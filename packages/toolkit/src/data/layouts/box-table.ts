@@ -1,67 +1,114 @@
 import { join } from 'node:path';
-import { axisNames, type Dim, fromPhysical, InputError, pointsFromPhysical, type Volume } from '@mdt/core';
+import { axisNames, fromPhysical, InputError, pointsFromPhysical, type Volume } from '@mdt/core';
 import { rescaled } from '@mdt/formats';
+import { readJson } from '../../files.js';
 import { readVolume } from '../volume-file.js';
-import type { NewCase, NewDataset } from '../write-dataset.js';
+import type { SourceDataset } from '../write-dataset.js';
 import { numberOf, readCsv, rowsBy } from './csv.js';
+import { boxRegions, drawRegions } from './draw.js';
 import { headOf, imagesIn, type LayoutOptions } from './folder.js';
 import { drawParts } from './parts.js';
 
+export type BoxUnit = 'voxels' | 'millimetres';
+
 export interface BoxTableOptions extends LayoutOptions {
-  /** The table, within the folder. Default `boxes.csv`. */
+  /** The table, within the folder. Default `boxes.csv`; a name that ends in `.json` is read as JSON. */
   table?: string;
   /** Folder of the images, within the folder. Default `images`. */
   images?: string;
-  /** Unit of the coordinates. Millimetres are of the patient's space, LPS. Default `voxels`. */
-  unit?: 'voxels' | 'millimetres';
+  /** Unit of the coordinates. Millimetres are of the patient's space, LPS. Default: what a JSON file says, else `voxels`. */
+  unit?: BoxUnit;
 }
 
 /** Boxes of a case in voxels, and the class of each. */
 interface Boxes {
-  boxes: Float64Array;
+  boxes: ArrayLike<number>;
+  classes: string[];
+}
+
+/** Boxes of a case as the file has them. */
+interface BoxList {
+  boxes: number[];
   classes: string[];
 }
 
 /**
- * Images with a table of boxes: columns `case`, `class` (optional, where there is one), and `y1 x1 y2 x2`, with `z1` and `z2` in 3D;
- * half-open voxels, or millimetres of two opposite corners.
+ * Images with a table of boxes. As CSV: columns `case`, `class` (optional, where there is one), and `y1 x1 y2 x2`, with `z1` and `z2`
+ * in 3D. As JSON: `{ unit?, cases: [{ id, objects: [{ box: [z1, y1, x1, z2, y2, x2], class? }] }] }`. Voxels are half-open;
+ * millimetres are of two opposite corners. An image that the table does not name is a negative.
  */
-export async function boxTableLayout(folder: string, options: BoxTableOptions = {}): Promise<NewDataset> {
-  const { table = 'boxes.csv', unit = 'voxels', classes = ['object'] } = options;
+export async function boxTableLayout(folder: string, options: BoxTableOptions = {}): Promise<SourceDataset> {
+  const { table = 'boxes.csv', classes = ['object'] } = options;
   const images = await imagesIn(join(folder, options.images ?? 'images'));
   const head = await headOf(folder, images.values().next().value!, options);
   const path = join(folder, table);
-  const columns = [1, 2].flatMap((end) => axisNames[head.dim].map((axis) => `${axis}${end}`));
-  const rows = await readCsv(path, ['case', ...columns]);
-  const byCase = rowsBy('case', rows, path);
-  refuseUnknownCases(byCase.keys(), images, path);
-  return fromBoxes(head, images, options, (id, image) => {
-    const own = byCase.get(id) ?? [];
-    const corners = own.flatMap(({ row, where }) => columns.map((column) => numberOf(row, column, where)));
-    return {
-      boxes: unit === 'voxels' ? Float64Array.from(corners) : fromPhysical(corners, image),
-      classes: own.map(({ row }) => row.class ?? classes[0]!),
-    };
+  const asJson = table.toLowerCase().endsWith('.json');
+  const { lists, unit: written } = asJson
+    ? await jsonBoxes(path, head.dim, classes[0]!)
+    : { lists: await csvBoxes(path, head.dim, classes[0]!), unit: undefined };
+  const unit = options.unit ?? written ?? 'voxels';
+  refuseUnknownCases(lists.keys(), images, path);
+  return fromBoxes(head, images, [path], options, (id, image) => {
+    const { boxes, classes } = lists.get(id) ?? { boxes: [], classes: [] };
+    return { boxes: unit === 'voxels' ? boxes : fromPhysical(boxes, image), classes };
   });
 }
 
+async function csvBoxes(path: string, dim: 2 | 3, firstClass: string): Promise<Map<string, BoxList>> {
+  const columns = [1, 2].flatMap((end) => axisNames[dim].map((axis) => `${axis}${end}`));
+  const lists = new Map<string, BoxList>();
+  for (const [id, rows] of rowsBy('case', await readCsv(path, ['case', ...columns]), path)) {
+    lists.set(id, {
+      boxes: rows.flatMap(({ row, where }) => columns.map((column) => numberOf(row, column, where))),
+      classes: rows.map(({ row }) => row.class ?? firstClass),
+    });
+  }
+  return lists;
+}
+
+async function jsonBoxes(path: string, dim: 2 | 3, firstClass: string): Promise<{ lists: Map<string, BoxList>; unit?: BoxUnit }> {
+  const json = (await readJson(path)) as { unit?: unknown; cases?: unknown };
+  const refuse = (field: string, found: unknown, expected: string): never => {
+    throw new InputError('invalid-data', `${path}: ${field} is ${JSON.stringify(found)?.slice(0, 80)}, expected ${expected}`);
+  };
+  const { unit, cases } = json ?? {};
+  if (unit !== undefined && unit !== 'voxels' && unit !== 'millimetres') refuse('unit', unit, "'voxels' or 'millimetres'");
+  if (!Array.isArray(cases)) return refuse('cases', cases, 'a list of { id, objects }');
+  const lists = new Map<string, BoxList>();
+  for (const [i, one] of cases.entries()) {
+    if (typeof one?.id !== 'string' || lists.has(one.id)) refuse(`cases[${i}].id`, one?.id, 'a text of its own');
+    if (!Array.isArray(one.objects)) refuse(`cases[${i}].objects`, one.objects, 'a list of { box, class }');
+    const list: BoxList = { boxes: [], classes: [] };
+    for (const [k, object] of one.objects.entries()) {
+      const { box, class: name = firstClass } = object ?? {};
+      const field = `cases[${i}].objects[${k}]`;
+      if (!Array.isArray(box) || box.length !== 2 * dim || !box.every(Number.isFinite)) refuse(`${field}.box`, box, `${2 * dim} numbers`);
+      if (typeof name !== 'string') refuse(`${field}.class`, name, 'a text');
+      list.boxes.push(...box);
+      list.classes.push(name);
+    }
+    lists.set(one.id, list);
+  }
+  return { lists, ...(unit !== undefined && { unit: unit as BoxUnit }) };
+}
+
 /**
- * LUNA16: MetaImages in the folder or its `subset*`, and `annotations.csv` with `seriesuid`, `coordX`, `coordY`, `coordZ` (millimetres)
- * and `diameter_mm`. A nodule is the cube of its diameter about its centre.
+ * LUNA16: MetaImages in the folder or its `subset0` to `subset9`, and `annotations.csv` with `seriesuid`, `coordX`, `coordY`, `coordZ`
+ * (millimetres) and `diameter_mm`. A nodule is the cube of its diameter about its centre.
  */
 export async function luna16Layout(
   folder: string,
   options: LayoutOptions & { images?: string; table?: string } = {},
-): Promise<NewDataset> {
+): Promise<SourceDataset> {
   const { classes = ['nodule'], images: inner = '.', table = 'annotations.csv' } = options;
-  const all = await imagesIn(join(folder, inner));
+  const all = await imagesIn(join(folder, inner), /^subset\d+$/);
   const images = new Map([...all].filter(([, path]) => /\.mh[ad]$/i.test(path)));
   if (images.size === 0) throw new InputError('empty-dataset', `${join(folder, inner)}: no .mhd image`);
   const path = join(folder, table);
   const rows = await readCsv(path, ['seriesuid', 'coordX', 'coordY', 'coordZ', 'diameter_mm']);
   const byCase = rowsBy('seriesuid', rows, path);
   const head = await headOf(folder, images.values().next().value!, { dim: 3, ...options, classes });
-  return fromBoxes(head, images, options, (id, image) => {
+  return fromBoxes(head, images, [path], options, (id, image) => {
     const own = byCase.get(id) ?? [];
     const boxes = own.flatMap(({ row, where }) => {
       const centre = pointsFromPhysical(
@@ -73,7 +120,7 @@ export async function luna16Layout(
       // Boxes count edges: the centre of voxel i is i + ½.
       return [...centre.map((v, d) => v + 0.5 - reach[d]!), ...centre.map((v, d) => v + 0.5 + reach[d]!)];
     });
-    return { boxes: Float64Array.from(boxes), classes: own.map(() => classes[0]!) };
+    return { boxes, classes: own.map(() => classes[0]!) };
   });
 }
 
@@ -84,46 +131,24 @@ function refuseUnknownCases(ids: Iterable<string>, images: ReadonlyMap<string, s
 }
 
 function fromBoxes(
-  head: Omit<NewDataset, 'cases'>,
+  head: Omit<SourceDataset, 'cases'>,
   images: ReadonlyMap<string, string>,
+  tables: readonly string[],
   options: LayoutOptions,
   boxesOf: (id: string, image: Volume) => Boxes,
-): NewDataset {
+): SourceDataset {
   const parts = drawParts([...images.keys()], options);
-  async function* cases(): AsyncGenerator<NewCase> {
-    for (const [id, path] of images) {
+  const cases = Array.from(images, ([id, path]) => ({
+    id,
+    split: parts.get(id)!,
+    files: [path, ...tables],
+    async load() {
       const image = rescaled(await readVolume(path, { dim: head.dim }));
       const { boxes, classes } = boxesOf(id, image);
-      const objectClasses = Object.fromEntries(classes.map((name, i) => [i + 1, name]));
-      yield { id, image, labelMap: drawn(image, boxes, id), objectClasses, split: parts.get(id)! };
-    }
-  }
-  return { ...head, cases: cases() };
-}
-
-/** A label map with every box filled; the smaller of two that overlap lies on top, so that each stays to be seen. */
-function drawn(image: Volume, boxes: Float64Array, id: string): Volume<Dim, Uint16Array> {
-  const { dim, size } = image;
-  const data = new Uint16Array(image.data.length / image.channels);
-  const count = boxes.length / (2 * dim);
-  if (count > 65535) throw new InputError('invalid-data', `case '${id}': ${count} boxes, expected at most 65535`);
-  const extents = Array.from({ length: count }, (_, k) => {
-    const box = boxes.subarray(k * 2 * dim, (k + 1) * 2 * dim);
-    const from = Array.from(size, (n, d) => Math.max(0, Math.min(n - 1, Math.round(box[d]!))));
-    const to = Array.from(size, (n, d) => Math.max(from[d]! + 1, Math.min(n, Math.round(box[dim + d]!))));
-    const outside = Array.from(size).some((n, d) => !(box[dim + d]! > box[d]! && box[d]! < n && box[dim + d]! > 0));
-    if (outside)
-      throw new InputError(
-        'invalid-data',
-        `case '${id}': box ${k + 1} is ${Array.from(box).join(', ')}, expected a box within ${size.join('x')}`,
-      );
-    return { id: k + 1, from, to, voxels: from.reduce((product, start, d) => product * (to[d]! - start), 1) };
-  });
-  for (const { id: value, from, to } of extents.sort((a, b) => b.voxels - a.voxels)) {
-    const [z0, y0, x0] = [...(dim === 2 ? [0] : []), ...from] as [number, number, number];
-    const [z1, y1, x1] = [...(dim === 2 ? [1] : []), ...to] as [number, number, number];
-    const [ny, nx] = Array.from(size).slice(-2) as [number, number];
-    for (let z = z0; z < z1; z++) for (let y = y0; y < y1; y++) data.fill(value, (z * ny + y) * nx + x0, (z * ny + y) * nx + x1);
-  }
-  return { ...image, data, channels: 1 };
+      const where = `case '${id}'`;
+      const labelMap = drawRegions(image, boxRegions(image, boxes, where), where);
+      return { image, labelMap, objectClasses: Object.fromEntries(classes.map((name, i) => [i + 1, name])) };
+    },
+  }));
+  return { ...head, cases };
 }

@@ -10,10 +10,14 @@ const limit = 2 ** 28;
  * @param columns names that have to be there
  * @throws InputError `invalid-data` that names file and line
  */
-export async function readCsv(path: string, columns: readonly string[]): Promise<Record<string, string>[]> {
+export async function readCsv(
+  path: string,
+  columns: readonly string[],
+  { separator = ',' }: { separator?: ',' | ';' } = {},
+): Promise<Record<string, string>[]> {
   const file = await readInput(path);
   if (file.length > limit) throw new InputError('unsupported-format', `${path}: ${file.length} bytes, expected at most ${limit}`);
-  const [header, ...rows] = parseCsv(file.toString('utf8').replace(/^\uFEFF/, ''), path);
+  const [header, ...rows] = parseCsv(file.toString('utf8').replace(/^\uFEFF/, ''), path, separator);
   const absent = columns.filter((name) => !header?.cells.includes(name));
   if (!header || absent.length > 0) {
     throw new InputError(
@@ -31,9 +35,9 @@ export async function readCsv(path: string, columns: readonly string[]): Promise
   });
 }
 
-function parseCsv(text: string, path: string): { cells: string[]; line: number }[] {
+function parseCsv(text: string, path: string, separator: ',' | ';'): { cells: string[]; line: number }[] {
   const rows: { cells: string[]; line: number }[] = [];
-  const cell = /("(?:[^"]|"")*"|[^",\r\n]*)(,|\r?\n|$)/y;
+  const cell = new RegExp(`("(?:[^"]|"")*"|[^"${separator}\\r\\n]*)(${separator}|\\r?\\n|$)`, 'y');
   let cells: string[] = [];
   let line = 1;
   let start = 1;
@@ -44,7 +48,7 @@ function parseCsv(text: string, path: string): { cells: string[]; line: number }
     const [whole, raw, end] = match as unknown as [string, string, string];
     cells.push(raw.startsWith('"') ? raw.slice(1, -1).replaceAll('""', '"') : raw.trim());
     line += whole.split('\n').length - 1;
-    if (end !== ',') {
+    if (end !== separator) {
       if (cells.length > 1 || cells[0] !== '') rows.push({ cells, line: start });
       cells = [];
       start = line;

@@ -1,10 +1,11 @@
+import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type Dim, InputError, type Volume, type VoxelArray } from '@mdt/core';
 import { rescaled } from '@mdt/formats';
 import { readJson } from '../../files.js';
 import { loadLabelMap, readVolume } from '../volume-file.js';
-import type { NewCase, NewDataset } from '../write-dataset.js';
-import { imagesIn, type LayoutOptions } from './folder.js';
+import type { SourceDataset } from '../write-dataset.js';
+import { headWith, imagesIn, type LayoutOptions } from './folder.js';
 import { drawParts } from './parts.js';
 
 /**
@@ -12,7 +13,7 @@ import { drawParts } from './parts.js';
  * `labelsTr/CASE.nii.gz` of instances, and `labelsTr/CASE.json` with `instances: { id: class }`. `imagesTs` and `labelsTs`, where they
  * are, become the test part.
  */
-export async function nnDetectionLayout(folder: string, options: LayoutOptions = {}): Promise<NewDataset> {
+export async function nnDetectionLayout(folder: string, options: LayoutOptions = {}): Promise<SourceDataset> {
   const file = join(folder, 'dataset.json');
   const json = (await readJson(file)) as Record<string, unknown>;
   const refuse = (field: string, expected: string): never => {
@@ -32,28 +33,38 @@ export async function nnDetectionLayout(folder: string, options: LayoutOptions =
   if (dim !== 2 && dim !== 3) return refuse('dim', '2 or 3');
   const modalities = Object.keys((json.modalities ?? json.modality ?? { 0: '' }) as object).length;
   const training = await pairs(folder, 'Tr', modalities);
-  const test = await pairs(folder, 'Ts', modalities).catch(() => []);
+  const hasTest = await stat(join(folder, 'imagesTs')).then(
+    () => true,
+    () => false,
+  );
+  const test = hasTest ? await pairs(folder, 'Ts', modalities) : [];
   const drawnParts = drawParts(
     training.map(({ id }) => id),
     test.length > 0 ? { ...options, test: 0 } : options,
   );
-  async function* cases(): AsyncGenerator<NewCase> {
-    for (const { id, images, label } of [...training, ...test]) {
-      const channels: Volume[] = [];
-      for (const path of images) channels.push(rescaled(await readVolume(path, { dim })));
-      const labelMap = await loadLabelMap(label, dim);
-      const { instances } = (await readJson(label.replace(/\.(nii\.gz|nii|nrrd|mha)$/, '.json'))) as {
-        instances?: Record<string, number>;
-      };
-      if (typeof instances !== 'object' || instances === null) {
-        throw new InputError('invalid-data', `${label}: its .json has no instances, expected { id: class number }`);
-      }
-      const objectClasses = Object.fromEntries(Object.entries(instances).map(([object, n]) => [object, classes[n] ?? String(n)]));
-      yield { id, image: stacked(channels, id), labelMap, objectClasses, split: drawnParts.get(id) ?? 'test' };
-    }
-  }
-  const { name = String(json.task ?? json.name ?? basename(folder)), normalise = { method: 'none' }, minVoxels } = options;
-  return { name, dim, classes, channels: modalities, normalise, ...(minVoxels !== undefined && { minVoxels }), cases: cases() };
+  const cases = [...training, ...test].map(({ id, images, label }) => {
+    const table = label.replace(/(\.nii\.gz|\.[^.]+)$/, '.json');
+    return {
+      id,
+      split: drawnParts.get(id) ?? ('test' as const),
+      files: [...images, label, table],
+      async load() {
+        const channels: Volume[] = [];
+        for (const path of images) channels.push(rescaled(await readVolume(path, { dim })));
+        const labelMap = await loadLabelMap(label, dim);
+        const { instances } = (await readJson(table)) as { instances?: Record<string, number> };
+        if (typeof instances !== 'object' || instances === null) {
+          throw new InputError('invalid-data', `${table}: instances is missing, expected { id: class number }`);
+        }
+        const objectClasses = Object.fromEntries(
+          Object.entries(instances).map(([object, n]) => [object, classes[n] ?? String(n)]),
+        );
+        return { image: stacked(channels, id), labelMap, objectClasses };
+      },
+    };
+  });
+  const name = options.name ?? String(json.task ?? json.name ?? basename(folder));
+  return { ...headWith(folder, { ...options, name, classes }, { dim, channels: modalities }), cases };
 }
 
 async function pairs(

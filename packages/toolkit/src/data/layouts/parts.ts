@@ -9,7 +9,7 @@ export interface PartOptions {
 }
 
 /**
- * Which cases train, validate and test: drawn from the seed, whatever the order of the ids. Each part that is asked for gets a case as
+ * Which cases train, validate and test: drawn from the seed, whatever the order of the ids (of patients, where they have several cases). Each part that is asked for gets a case as
  * long as there are enough.
  */
 export function drawParts(
@@ -22,7 +22,7 @@ export function drawParts(
       `validation ${validation} and test ${test}, expected shares that leave some for training`,
     );
   }
-  const sorted = [...ids].sort();
+  const sorted = [...new Set(ids)].sort();
   const order = rng(seed).fork('parts').choose(sorted.length, sorted.length);
   const count = (share: number) => (share > 0 ? Math.max(1, Math.round(share * sorted.length)) : 0);
   const parts = new Map<string, SplitName>();
