@@ -182,7 +182,18 @@ test("nnDetection's layout is read: modalities as channels, instances with their
 test('check lists every problem at once, with its file', async () => {
   await writeDataset<Dim>('broken', await folderLayout('scans', { classes: ['nodule', 'vessel'] }));
   const whole = await checkDataset('broken');
-  expect(whole.problems).toEqual([{ level: 'warning', text: "no object is of class 'vessel'" }]);
+  expect(whole.problems).toEqual([
+    {
+      ...{
+        level: 'warning',
+        file: 'broken/dataset.json',
+        field: 'classes',
+        expected: "an object of class 'vessel'",
+        found: 'none',
+      },
+      text: "broken/dataset.json: classes is none, expected an object of class 'vessel'",
+    },
+  ]);
   expect(whole.classes[0]).toMatchObject({ objects: 16, cases: 8, sides: { median: [4, 8, 9] } });
   expect(whole.sizes.median).toEqual([8, 40, 40]);
   const json = JSON.parse(await readFile('broken/dataset.json', 'utf8'));
@@ -194,11 +205,11 @@ test('check lists every problem at once, with its file', async () => {
   await writeVolume('broken/case-04-labels.npy', volume({ dim: 3, data: new Uint8Array(8), size: [2, 2, 2] }));
   const texts = (await checkDataset('broken')).problems.map(({ id, text }) => `${id}: ${text}`);
   for (const part of [
-    'case-00-labels.npy: object 2 has no class in objectClasses',
-    'case-01-labels.npy: no voxel of object 9',
-    'case-02-labels.npy: no such file',
-    'case-03.nrrd: the header has no end',
-    'case-04-labels.npy: size 2x2x2, expected 8x40x40',
+    'case-00-labels.npy: object 2 is without one, expected a class in objectClasses',
+    'case-01-labels.npy: values is no voxel of object 9',
+    'case-02-labels.npy: file is no such file',
+    'case-03.nrrd: content is the header has no end',
+    'case-04-labels.npy: size is 2x2x2, expected 8x40x40',
   ]) {
     expect(
       texts.filter((text) => text.includes(part)),
@@ -241,7 +252,7 @@ describe('splits', () => {
     await expect(openSplits('splits.json', dataset.subset(dataset.ids.slice(1)))).rejects.toThrow(/gone: case-00/);
     await writeFile('splits.json', '{}');
     await expect(openSplits('splits.json', dataset)).rejects.toThrow('not a splits file');
-    expect(() => drawSplits(cases(2), { folds: 3 })).toThrow('2 cases cannot fill 3 folds');
+    expect(() => drawSplits(cases(2), { folds: 3 })).toThrow('2 patients cannot fill 3 folds');
   });
 });
 

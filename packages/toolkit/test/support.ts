@@ -19,6 +19,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import { afterAll, beforeAll } from 'vitest';
 import { spotBox } from '../../predictor/test/support.js';
 import { runCli } from '../src/cli/run-cli.js';
+import { readerOf } from '../src/data/case-reader.js';
 import type { Dataset } from '../src/data/dataset.js';
 import type { PatchBatch } from '../src/data/patches.js';
 import { generateToy } from '../src/data/toy.js';
@@ -183,6 +184,8 @@ export function spotDataset(): Dataset<2> {
   const dataset: Dataset<2> = {
     ...{ dim: 2, name: 'spots', classes: ['spot'], channels: 1, minVoxels: 1, ids: ['a'] },
     load: async (id) => ({ id, image, labelMap, objectLabels: Int32Array.of(0), objects }),
+    reader: async (id) => readerOf(await dataset.load(id)),
+    patientOf: (id) => id,
     classesOf: () => [0],
     sizeOf: () => [4, 4],
     subset: () => dataset,

@@ -2,7 +2,14 @@ import { join } from 'node:path';
 import { objectsFromLabelMap } from '@mdt/augment';
 import { type Dim, InputError, type PerAxis, type Volume } from '@mdt/core';
 import { connectedComponents } from '@mdt/native-ops';
-import { type CaseEntry, type DatasetJson, datasetJsonProblems, problemText, type SplitName, splitNames } from './dataset-json.js';
+import {
+  type CaseEntry,
+  type DatasetJson,
+  datasetJsonProblems,
+  problemText,
+  type SplitName,
+  splitNames,
+} from './dataset-json.js';
 import { type CaseFacts, type DatasetStatistics, datasetStatistics } from './dataset-statistics.js';
 import { labelledIn } from './object-labels.js';
 import { changeSince } from './prepare/fingerprint.js';
@@ -183,7 +190,10 @@ function checkObjects(
 }
 
 /** Cases of a prepared data set that are not what their source is now. */
-async function checkSource(folder: string, say: (level: 'error', what: Omit<DatasetProblem, 'level' | 'text'>) => void): Promise<void> {
+async function checkSource(
+  folder: string,
+  say: (level: 'error', what: Omit<DatasetProblem, 'level' | 'text'>) => void,
+): Promise<void> {
   const prepared = await readPrepared(folder);
   const found = prepared && (await sourceOf(folder, prepared));
   if (!prepared || !found) return;
@@ -191,7 +201,12 @@ async function checkSource(folder: string, say: (level: 'error', what: Omit<Data
   for (const id of prepared.ids) {
     const source = found.source.cases.find((one) => one.id === id);
     const facts = await readFacts(folder, id, hash);
-    const change = !source ? 'gone from the source' : !facts ? 'of other settings' : await changeSince(found.from, source, facts.source);
-    if (change) say('error', { id, file: join(folder, `${id}.npy`), field: 'source', expected: 'what was prepared', found: change });
+    const change = !source
+      ? 'gone from the source'
+      : !facts
+        ? 'of other settings'
+        : await changeSince(found.from, source, facts.source);
+    if (change)
+      say('error', { id, file: join(folder, `${id}.npy`), field: 'source', expected: 'what was prepared', found: change });
   }
 }

@@ -136,8 +136,10 @@ export function datasetJsonProblems(json: unknown, file: string): FieldProblem[]
     checkNormalisation(json.normalise, `${file}: normalise`);
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
-    const found = error.message.slice(`${file}: normalise: `.length);
-    add('normalise', found, 'a method with its options', error.code);
+    const [found, expected = 'a method with its options'] = error.message
+      .slice(`${file}: normalise: `.length)
+      .split(', expected ');
+    add('normalise', found!, expected, error.code);
   }
   expect(Array.isArray(cases), 'cases', 'a list');
   if (!Array.isArray(cases)) return problems;
@@ -162,7 +164,10 @@ function addUnknownKeys(value: object, known: readonly string[], at: string, add
 }
 
 function addCaseProblems(entry: unknown, at: string, classes: readonly string[] | undefined, dim: Dim, add: Add): void {
-  if (!isObject(entry)) return add(at, show(entry), 'an object');
+  if (!isObject(entry)) {
+    add(at, show(entry), 'an object');
+    return;
+  }
   addUnknownKeys(entry, caseKeys, at, add);
   const expect = (good: boolean, field: string, expected: string) => {
     if (!good) add(`${at}.${field}`, show(entry[field]), expected);
@@ -177,7 +182,10 @@ function addCaseProblems(entry: unknown, at: string, classes: readonly string[] 
   expect(entry.origin === undefined || isNumbers(entry.origin, dim), 'origin', `${dim} numbers (millimetres)`);
   expect(entry.direction === undefined || isNumbers(entry.direction, dim * dim), 'direction', `${dim * dim} numbers`);
   const given = entry.objectClasses;
-  if (typeof given !== 'string' && !isObject(given)) return add(`${at}.objectClasses`, show(given), 'a class, or an object from id to class');
+  if (typeof given !== 'string' && !isObject(given)) {
+    add(`${at}.objectClasses`, show(given), 'a class, or an object from id to class');
+    return;
+  }
   if (typeof given !== 'string') {
     for (const id of Object.keys(given)) {
       const good = /^[1-9]\d*$/.test(id) && Number(id) <= maxObjectId;

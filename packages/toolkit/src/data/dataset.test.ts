@@ -183,13 +183,13 @@ test('unknown fields and values are refused, with the file and the field', async
   await refusal(await folder({ channels: 0 }), 'invalid-data', 'channels is 0');
   await refusal(await folder({ spacing: [1, 0] }), 'invalid-data', 'spacing is [1,0]');
   await refusal(await folder({ minVoxels: 0.5 }), 'invalid-data', 'minVoxels is 0.5');
-  await refusal(await folder({ normalise: { method: 'zscore' } }), 'invalid-option', 'normalise: method "zscore"');
+  await refusal(await folder({ normalise: { method: 'zscore' } }), 'invalid-option', 'normalise is method "zscore"');
   await refusal(await folder({ normalise: { method: 'window', low: 3, high: 1 } }), 'invalid-option', 'expected low < high');
   await refusal(await folder({ channels: 2 }), 'shape-mismatch', 'a.npy has 1 channels, expected 2');
   await refusal(await folder({}, { split: 'val' }), 'invalid-data', 'split is "val"');
   await refusal(await folder({}, { image: '../a.npy' }), 'invalid-data', 'image is "../a.npy"');
   await refusal(await folder({}, { objectClasses: { 0: 'benign' } }), 'invalid-data', "id '0'");
-  await refusal(await folder({ cases: [json.cases[0], json.cases[0]] }), 'invalid-data', "id 'a' stands for an earlier case");
+  await refusal(await folder({ cases: [json.cases[0], json.cases[0]] }), 'invalid-data', "'a', which stands for an earlier case");
   await expect(openDataset(await folder(), { dim: 3 })).rejects.toThrow('dim is 2, expected 3');
 });
 

@@ -1,6 +1,15 @@
 import { join } from 'node:path';
 import { objectsFromLabelMap } from '@mdt/augment';
-import { type Dim, type FoldOptions, type GroundTruth, InputError, type PerAxis, perAxis, splitFolds, type Volume } from '@mdt/core';
+import {
+  type Dim,
+  type FoldOptions,
+  type GroundTruth,
+  InputError,
+  type PerAxis,
+  perAxis,
+  splitFolds,
+  type Volume,
+} from '@mdt/core';
 import type { VolumeInfo } from '@mdt/formats';
 import { CaseCache } from './case-cache.js';
 import { type CaseReader, readerOf } from './case-reader.js';

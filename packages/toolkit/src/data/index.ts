@@ -28,9 +28,23 @@ export {
   type StoredVolume,
   type VolumeInfo,
 } from '@mdt/formats';
-export { type ClassStatistics, checkDataset, type DatasetProblem, type DatasetReport } from './check-dataset.js';
 export type { CaseReader, Window } from './case-reader.js';
-export { type Case, type Dataset, type DatasetPlace, kFold, type OpenDatasetOptions, openDataset, splitDataset } from './dataset.js';
+export {
+  type CheckDatasetOptions,
+  type CheckedCase,
+  checkDataset,
+  type DatasetProblem,
+  type DatasetReport,
+} from './check-dataset.js';
+export {
+  type Case,
+  type Dataset,
+  type DatasetPlace,
+  kFold,
+  type OpenDatasetOptions,
+  openDataset,
+  splitDataset,
+} from './dataset.js';
 export {
   type CaseEntry,
   checkDatasetJson,
@@ -38,6 +52,7 @@ export {
   parseDatasetJson,
   type SplitName,
 } from './dataset-json.js';
+export type { CaseFacts, ClassStatistics, DatasetStatistics, Spread } from './dataset-statistics.js';
 export { type BoxTableOptions, type BoxUnit, boxTableLayout, luna16Layout } from './layouts/box-table.js';
 export { type CocoOptions, cocoLayout } from './layouts/coco.js';
 export { type DeepLesionOptions, deepLesionLayout } from './layouts/deep-lesion.js';
@@ -46,7 +61,14 @@ export { type LayoutName, layoutNames, openLayout } from './layouts/index.js';
 export type { ConsensusOptions } from './layouts/lidc/consensus.js';
 export { type LidcOptions, lidcLayout } from './layouts/lidc/lidc.js';
 export { type LidcConvertedOptions, lidcConvertedLayout } from './layouts/lidc/lidc-converted.js';
-export { encodeLidcXml, type LidcContour, type LidcMark, type LidcReading, parseLidcXml, type Ratings } from './layouts/lidc/lidc-xml.js';
+export {
+  encodeLidcXml,
+  type LidcContour,
+  type LidcMark,
+  type LidcReading,
+  parseLidcXml,
+  type Ratings,
+} from './layouts/lidc/lidc-xml.js';
 export { nnDetectionLayout } from './layouts/nndetection.js';
 export { type LabelKind, labelledObjects } from './layouts/objects.js';
 export { type OriginalArraysOptions, originalArraysLayout } from './layouts/original-arrays.js';
@@ -70,4 +92,11 @@ export {
   readVolume,
   writeVolume,
 } from './volume-file.js';
-export { type NewCase, type NewDataset, type SourceCase, type SourceDataset, type WriteDatasetOptions, writeDataset } from './write-dataset.js';
+export {
+  type NewCase,
+  type NewDataset,
+  type SourceCase,
+  type SourceDataset,
+  type WriteDatasetOptions,
+  writeDataset,
+} from './write-dataset.js';

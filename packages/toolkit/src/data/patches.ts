@@ -329,21 +329,24 @@ export function checkPatchOptions(dataset: Dataset, options: PatchOptions): void
   };
   const isCount = (n: number, least: number) => Number.isSafeInteger(n) && n >= least;
   if (dataset.ids.length === 0) throw new InputError('empty-dataset', `patches: data set '${dataset.name}' has no cases`);
-  expect(slices === undefined || dataset.dim === 3, `slices of data set '${dataset.name}', which is ${dataset.dim}D, expected 3D`);
+  expect(
+    slices === undefined || dataset.dim === 3,
+    `slices of data set '${dataset.name}', which is ${dataset.dim}D, expected 3D`,
+  );
   expect(slices === undefined || isCount(slices.context, 0), `slices.context is ${slices?.context}, expected a whole number`);
   const dim = slices ? 2 : dataset.dim;
   if (patchSize.length !== dim || !patchSize.every((n) => isCount(n, 1))) {
-    throw new InputError(
-      'invalid-patch-size',
-      `patches: patchSize is [${patchSize}], expected ${dim} whole numbers from 1 on`,
-    );
+    throw new InputError('invalid-patch-size', `patches: patchSize is [${patchSize}], expected ${dim} whole numbers from 1 on`);
   }
   const margins = typeof margin === 'number' ? [margin] : Array.from(margin as PerAxis);
   const oneOrAll = typeof margin === 'number' || margins.length === dim;
   expect(oneOrAll && margins.every((n) => isCount(n, 0)), `margin is ${margins}, expected one or ${dim} whole numbers`);
   expect(isCount(batchSize, 1), `batchSize is ${batchSize}, expected a whole number from 1 on`);
   expect(foreground >= 0 && foreground <= 1, `foreground is ${foreground}, expected a share from 0 to 1`);
-  expect(negatives >= 0 && foreground + negatives <= 1 + 1e-9, `negatives is ${negatives}, expected a share from 0 to ${1 - foreground}`);
+  expect(
+    negatives >= 0 && foreground + negatives <= 1 + 1e-9,
+    `negatives is ${negatives}, expected a share from 0 to ${1 - foreground}`,
+  );
   expect(isCount(minVoxels, 1), `minVoxels is ${minVoxels}, expected a whole number from 1 on`);
   const known = new Set(dataset.ids.flatMap((id) => [id, dataset.patientOf(id)]));
   for (const [id, weight] of Object.entries(weights)) {

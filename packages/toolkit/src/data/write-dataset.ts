@@ -62,7 +62,8 @@ export async function writeDataset<D extends Dim>(
   const draft = await mkdtemp(join(dirname(folder), `.${basename(folder)}-`));
   try {
     const entries: CaseEntry[] = [];
-    for await (const one of cases) entries.push(await writeCase(draft, head, 'load' in one ? { ...one, ...(await one.load()) } : one));
+    for await (const one of cases)
+      entries.push(await writeCase(draft, head, 'load' in one ? { ...one, ...(await one.load()) } : one));
     const json = checkDatasetJson({ format: 'mdt-dataset', version: 1, ...head, cases: entries }, 'writeDataset');
     await writeFile(join(draft, 'dataset.json'), JSON.stringify(json, null, 2) + '\n');
     await chmod(draft, 0o755); // mkdtemp makes it private

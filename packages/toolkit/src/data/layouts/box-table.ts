@@ -82,7 +82,8 @@ async function jsonBoxes(path: string, dim: 2 | 3, firstClass: string): Promise<
     for (const [k, object] of one.objects.entries()) {
       const { box, class: name = firstClass } = object ?? {};
       const field = `cases[${i}].objects[${k}]`;
-      if (!Array.isArray(box) || box.length !== 2 * dim || !box.every(Number.isFinite)) refuse(`${field}.box`, box, `${2 * dim} numbers`);
+      if (!Array.isArray(box) || box.length !== 2 * dim || !box.every(Number.isFinite))
+        refuse(`${field}.box`, box, `${2 * dim} numbers`);
       if (typeof name !== 'string') refuse(`${field}.class`, name, 'a text');
       list.boxes.push(...box);
       list.classes.push(name);

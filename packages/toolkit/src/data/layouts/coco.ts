@@ -44,7 +44,10 @@ export async function cocoLayout(folder: string, options: CocoOptions = {}): Pro
   const list = <T>(field: string): T[] => {
     const value = json?.[field];
     if (Array.isArray(value)) return value as T[];
-    throw new InputError('invalid-data', `${path}: ${field} is ${JSON.stringify(value)?.slice(0, 80) ?? 'missing'}, expected a list`);
+    throw new InputError(
+      'invalid-data',
+      `${path}: ${field} is ${JSON.stringify(value)?.slice(0, 80) ?? 'missing'}, expected a list`,
+    );
   };
   const images = list<CocoImage>('images');
   const categories = list<{ id: number; name: string }>('categories').toSorted((a, b) => a.id - b.id);
@@ -55,16 +58,23 @@ export async function cocoLayout(folder: string, options: CocoOptions = {}): Pro
   for (const [i, one] of list<CocoAnnotation>('annotations').entries()) {
     const where = `${path}: annotations[${i}]`;
     const own = perImage.get(one?.image_id);
-    if (!own) throw new InputError('invalid-data', `${where}: image_id is ${JSON.stringify(one?.image_id)}, expected one of images`);
+    if (!own)
+      throw new InputError('invalid-data', `${where}: image_id is ${JSON.stringify(one?.image_id)}, expected one of images`);
     if (!names.has(one.category_id)) {
-      throw new InputError('unknown-class', `${where}: category_id is ${JSON.stringify(one.category_id)}, expected one of categories`);
+      throw new InputError(
+        'unknown-class',
+        `${where}: category_id is ${JSON.stringify(one.category_id)}, expected one of categories`,
+      );
     }
     if (one.iscrowd !== 1) own.push(one);
   }
   const files = images.map(({ file_name }, i) => {
     const good = typeof file_name === 'string' && /^[^/\\][^\\]*\.\w+$/.test(file_name) && !file_name.split('/').includes('..');
     if (good) return join(folder, inner, file_name);
-    throw new InputError('invalid-data', `${path}: images[${i}].file_name is ${JSON.stringify(file_name)}, expected a file of ${inner}`);
+    throw new InputError(
+      'invalid-data',
+      `${path}: images[${i}].file_name is ${JSON.stringify(file_name)}, expected a file of ${inner}`,
+    );
   });
   const ids = images.map(({ file_name }) => file_name.replace(/\.\w+$/, '').replaceAll(/[^\w.-]/g, '_'));
   const twice = ids.find((id, i) => ids.indexOf(id) !== i);
@@ -77,7 +87,10 @@ export async function cocoLayout(folder: string, options: CocoOptions = {}): Pro
     async load() {
       const pixels = rescaled(await readVolume(files[i]!, { dim: 2 }));
       if (pixels.size[0] !== height || pixels.size[1] !== width) {
-        throw new InputError('shape-mismatch', `${files[i]}: ${pixels.size.join('x')} pixels, expected ${height}x${width} as ${path}`);
+        throw new InputError(
+          'shape-mismatch',
+          `${files[i]}: ${pixels.size.join('x')} pixels, expected ${height}x${width} as ${path}`,
+        );
       }
       const own = perImage.get(image)!;
       const regions = own.map((one, k) => regionOf(one, pixels, shape, `${path}: object ${k + 1} of image ${image}`));
@@ -92,12 +105,7 @@ export async function cocoLayout(folder: string, options: CocoOptions = {}): Pro
   return { ...headWith(folder, { ...options, classes }, { dim: 2, channels: info.channels }), cases };
 }
 
-function regionOf(
-  { bbox, segmentation }: CocoAnnotation,
-  image: Volume<2>,
-  shape: 'outlines' | 'boxes',
-  where: string,
-): Region {
+function regionOf({ bbox, segmentation }: CocoAnnotation, image: Volume<2>, shape: 'outlines' | 'boxes', where: string): Region {
   const [height, width] = image.size;
   if (shape === 'outlines' && Array.isArray(segmentation) && segmentation.length > 0) {
     const good = (polygon: unknown) =>
@@ -112,7 +120,9 @@ function regionOf(
     if (size?.[0] !== height || size[1] !== width) {
       throw new InputError('shape-mismatch', `${where}: segmentation of ${size?.join('x')} pixels, expected ${height}x${width}`);
     }
-    return maskRegion(decodeMask({ size, counts: typeof counts === 'string' ? countsFromString(counts) : Uint32Array.from(counts) }));
+    return maskRegion(
+      decodeMask({ size, counts: typeof counts === 'string' ? countsFromString(counts) : Uint32Array.from(counts) }),
+    );
   }
   if (!Array.isArray(bbox) || bbox.length !== 4 || !bbox.every(Number.isFinite)) {
     throw new InputError('invalid-data', `${where}: bbox is ${JSON.stringify(bbox)}, expected x, y, width, height`);

@@ -42,9 +42,13 @@ export async function deepLesionLayout(folder: string, options: DeepLesionOption
     };
     if (!match) return refuse('File_name', 'PATIENT_STUDY_SERIES_SLICE.png');
     const [, patient, study, series, slice] = match;
-    const kept = rows.filter(({ row }) => (noisy || row.Possibly_noisy !== '1') && !(byType && Number(row.Coarse_lesion_type) < 1));
+    const kept = rows.filter(
+      ({ row }) => (noisy || row.Possibly_noisy !== '1') && !(byType && Number(row.Coarse_lesion_type) < 1),
+    );
     if (kept.length === 0 || (byType && kept.length < rows.length)) continue;
-    const split = ({ 1: 'train', 2: 'validation', 3: 'test' } as const)[rows[0]!.row.Train_Val_Test as '1'] ?? refuse('Train_Val_Test', '1, 2 or 3');
+    const split =
+      ({ 1: 'train', 2: 'validation', 3: 'test' } as const)[rows[0]!.row.Train_Val_Test as '1'] ??
+      refuse('Train_Val_Test', '1, 2 or 3');
     const file = join(folder, images, `${patient}_${study}_${series}`, `${slice}.png`);
     if (!(await stat(file).catch(() => undefined))?.isFile()) continue;
     cases.push({

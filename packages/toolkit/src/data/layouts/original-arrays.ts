@@ -59,7 +59,8 @@ export async function originalArraysLayout(folder: string, options: OriginalArra
   const cases = rows.map(({ pid, class_target: target }, i) => {
     const id = String(pid);
     for (const kind of ['img', 'rois']) {
-      if (!present.has(`${id}_${kind}.npy`)) throw new InputError('missing-file', `${join(folder, `${id}_${kind}.npy`)}: no such file`);
+      if (!present.has(`${id}_${kind}.npy`))
+        throw new InputError('missing-file', `${join(folder, `${id}_${kind}.npy`)}: no such file`);
     }
     const isTarget = Number.isFinite(target) || (Array.isArray(target) && target.every(Number.isFinite));
     if (!isTarget) refuse(`row ${i + 1}: class_target is ${JSON.stringify(target)}, expected a number or a list of numbers`);

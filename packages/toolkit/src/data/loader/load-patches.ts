@@ -33,13 +33,19 @@ export interface PatchLoader<D extends Dim = Dim> extends PatchSampler<D> {
 export function loadPatches<D extends Dim>(dataset: Dataset<D>, options: LoadPatchesOptions<D>): PatchLoader<D> {
   const { workers = 1, ahead = workers + 1, augment, cacheBytes = 2 ** 30, stallSeconds, onStall, ...sampling } = options;
   if (!(Number.isInteger(workers) && workers >= 1 && Number.isInteger(ahead) && ahead >= 0)) {
-    throw new InputError('invalid-option', `loadPatches: workers ${workers}, ahead ${ahead}, expected whole numbers from 1 and from 0 on`);
+    throw new InputError(
+      'invalid-option',
+      `loadPatches: workers ${workers}, ahead ${ahead}, expected whole numbers from 1 and from 0 on`,
+    );
   }
   checkPatchOptions(dataset, sampling as unknown as PatchOptions);
   if (augment && 'module' in augment) refuseUnknownKeys('loadPatches: augment', augment, ['module', 'name']);
   const { place } = dataset;
   if (!place) {
-    throw new InputError('invalid-option', `loadPatches: data set '${dataset.name}' is not a folder with dataset.json; convert or prepare it first`);
+    throw new InputError(
+      'invalid-option',
+      `loadPatches: data set '${dataset.name}' is not a folder with dataset.json; convert or prepare it first`,
+    );
   }
   const init: PatchTaskInit = {
     ...{ place, ids: dataset.ids, options: sampling as unknown as PatchTaskInit['options'] },
@@ -72,7 +78,8 @@ export function loadPatches<D extends Dim>(dataset: Dataset<D>, options: LoadPat
 
   const sampler: PatchLoader<D> = {
     async batch(index) {
-      if (!Number.isSafeInteger(index) || index < 0) throw new RangeError(`loadPatches: batch index ${index}, expected 0, 1, 2, …`);
+      if (!Number.isSafeInteger(index) || index < 0)
+        throw new RangeError(`loadPatches: batch index ${index}, expected 0, 1, 2, …`);
       // What was skipped will hardly be asked for.
       for (const other of made.keys()) if (other < index || other > index + ahead) made.delete(other);
       const wanted = make(index);

@@ -1,7 +1,7 @@
 import type { Augmentation } from '@mdt/augment';
 import type { Dim } from '@mdt/core';
-import { createAugmentation } from '../../config/create-augmentation.js';
 import type { AugmentConfig } from '../../config/config.js';
+import { createAugmentation } from '../../config/create-augmentation.js';
 import { type DatasetPlace, openDataset } from '../dataset.js';
 import { type PatchBatch, type PatchOptions, patches } from '../patches.js';
 

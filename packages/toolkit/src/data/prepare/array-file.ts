@@ -1,8 +1,8 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { InputError, product } from '@mdt/core';
 import { type NpyHeader, npyHeaderLimit, parseNpyHeader } from '@mdt/formats';
-import { missing } from '../input-file.js';
 import type { Window } from '../case-reader.js';
+import { missing } from '../input-file.js';
 
 const arrays = { float32: Float32Array, uint16: Uint16Array, int32: Int32Array } as const;
 export type ArrayFileType = keyof typeof arrays;
@@ -47,10 +47,15 @@ export async function readWindow<T extends ArrayFileType>(
       const target = at.reduce((index, i, d) => index * window.size[d]! + i - window.start[d]!, 0);
       const first = ((slice * size[rows]! + from[rows]!) * size[columns]! + from[columns]!) * channels;
       await readFully(file, block, header.offset + first * width, path);
-      if (!machineIsLittle && width > 1) width === 4 ? block.swap32() : block.swap16();
+      if (!machineIsLittle && width === 4) block.swap32();
+      if (!machineIsLittle && width === 2) block.swap16();
       for (let row = from[rows]!; row < to[rows]!; row++) {
         const source = (row - from[rows]!) * line;
-        const place = ((target * window.size[rows]! + row - window.start[rows]!) * window.size[columns]! + from[columns]! - window.start[columns]!) * channels;
+        const place =
+          ((target * window.size[rows]! + row - window.start[rows]!) * window.size[columns]! +
+            from[columns]! -
+            window.start[columns]!) *
+          channels;
         result.set(values.subarray(source, source + run), place);
       }
       let axis = rows - 1;

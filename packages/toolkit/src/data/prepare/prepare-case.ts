@@ -51,7 +51,8 @@ export async function prepareCase(source: SourceCase, task: PrepareCaseTask): Pr
   const { image: stored, labelMap: storedIds, objectClasses } = await source.load();
   let image: Volume<Dim, Float32Array> = { ...stored, data: Float32Array.from(stored.data) };
   let ids: Volume<Dim, Int32Array> = { ...stored, channels: 1, data: Int32Array.from(storedIds.data) };
-  if (!image.data.every(Number.isFinite)) throw new InputError('invalid-data', `case '${id}': holds values that are not finite numbers`);
+  if (!image.data.every(Number.isFinite))
+    throw new InputError('invalid-data', `case '${id}': holds values that are not finite numbers`);
   const before = new Set(ids.data);
   if (settings.crop) {
     const ranges = bodyOf(image, ids, settings.crop);

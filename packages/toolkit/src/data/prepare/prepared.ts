@@ -58,7 +58,10 @@ export async function readPrepared(folder: string): Promise<PreparedJson | undef
 }
 
 /** The source of a prepared data set, or undefined where it is not on this machine. */
-export async function sourceOf(folder: string, { source }: PreparedJson): Promise<{ source: SourceDataset; from: string } | undefined> {
+export async function sourceOf(
+  folder: string,
+  { source }: PreparedJson,
+): Promise<{ source: SourceDataset; from: string } | undefined> {
   const from = resolve(folder, source.folder);
   const there = await access(from).then(
     () => true,
@@ -87,7 +90,10 @@ export async function preparedReaders<D extends Dim>(
   const prepared = await readPrepared(folder);
   if (!prepared) return undefined;
   if (replaced && replaced.method !== 'none') {
-    throw new InputError('invalid-option', `${folder}: is prepared, and normalised with that; prepare it again for '${replaced.method}'`);
+    throw new InputError(
+      'invalid-option',
+      `${folder}: is prepared, and normalised with that; prepare it again for '${replaced.method}'`,
+    );
   }
   const stale = (text: string): never => {
     throw new InputError('invalid-data', `${folder}: is stale: ${text}; prepare it again`);

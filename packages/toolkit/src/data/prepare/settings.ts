@@ -20,7 +20,10 @@ export function checkSettings(settings: PrepareSettings, dim: Dim): void {
     refuseUnknownKeys(`${where}: crop`, crop, ['above', 'margin']);
     const { above, margin = 0 } = crop;
     if (!Number.isFinite(above) || !(margin >= 0)) {
-      throw new InputError('invalid-option', `${where}: crop above ${above}, margin ${margin}, expected a number, and one of at least 0`);
+      throw new InputError(
+        'invalid-option',
+        `${where}: crop above ${above}, margin ${margin}, expected a number, and one of at least 0`,
+      );
     }
   }
   if (spacing !== undefined && !(spacing.length === dim && spacing.every((step) => Number.isFinite(step) && step > 0))) {

@@ -1,8 +1,8 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Dim, InputError, perAxis } from '@mdt/core';
-import { type DatasetJson, parseDatasetJson } from '../dataset-json.js';
 import { formatOfEnding, imageEnding, rescaled } from '@mdt/formats';
+import { type DatasetJson, parseDatasetJson } from '../dataset-json.js';
 import { readInput, readStart } from '../input-file.js';
 import { type LayoutName, layoutNames, openLayout } from '../layouts/index.js';
 import { labelledIn } from '../object-labels.js';
@@ -41,7 +41,9 @@ async function datasetSource(folder: string): Promise<SourceDataset> {
       files: [...(await filesOf(image)), ...(await filesOf(labels))],
       stamp: JSON.stringify([entry, { classes, objects, minVoxels, spacing }]),
       async load() {
-        const stored = rescaled(await readVolume(image, { dim, ...((entry.spacing ?? spacing) && { spacing: (entry.spacing ?? spacing)! }) }));
+        const stored = rescaled(
+          await readVolume(image, { dim, ...((entry.spacing ?? spacing) && { spacing: (entry.spacing ?? spacing)! }) }),
+        );
         const placed = {
           ...stored,
           ...(entry.origin && { origin: perAxis<Dim>(dim, entry.origin) }),
@@ -67,8 +69,8 @@ async function filesOf(path: string): Promise<string[]> {
     return entries.flatMap((entry) => (entry.isFile() && !entry.name.startsWith('.') ? [join(path, entry.name)] : [])).sort();
   }
   const ending = imageEnding(path);
-  const format = ending && formatOfEnding(ending);
-  if (!format || !format.dataFileOf) return [path];
-  const dataFile = format.dataFileOf((await readStart(path, format.startBytes)).start, path);
+  if (ending !== '.mhd' && ending !== '.nhdr') return [path];
+  const { start } = await readStart(path, formatOfEnding(ending)!.startBytes);
+  const dataFile = formatOfEnding(ending)!.dataFileOf!(start, path);
   return dataFile === undefined ? [path] : [path, join(path, '..', dataFile)];
 }

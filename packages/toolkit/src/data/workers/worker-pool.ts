@@ -136,11 +136,12 @@ export class WorkerPool<Job, Result> {
 function startWorker(task: TaskName, init: unknown): Worker {
   const workerData = { task, init };
   if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./worker.js', import.meta.url), { workerData });
-  const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+  const required = createRequire(import.meta.url).resolve('tsx/esm/api'); // its CommonJS twin
+  const tsx = new URL('./index.mjs', pathToFileURL(required)).href;
+  const entry = new URL('./worker.ts', import.meta.url).href;
   const tsconfig = fileURLToPath(new URL('../../../../../tsconfig.json', import.meta.url));
-  return new Worker(new URL('./worker.ts', import.meta.url), {
-    workerData,
-    execArgv: ['--import', tsx],
-    env: { ...process.env, TSX_TSCONFIG_PATH: tsconfig },
-  });
+  const options = JSON.stringify({ parentURL: entry, tsconfig });
+  // A thread's first file is loaded before any hook is there, so the thread begins with this line.
+  const start = `import(${JSON.stringify(tsx)}).then(({ tsImport }) => tsImport(${JSON.stringify(entry)}, ${options}))`;
+  return new Worker(start, { eval: true, workerData });
 }

@@ -57,7 +57,10 @@ export function checkConsensus(options: ConsensusOptions, where: string): void {
   expect(agreement > 0 && agreement <= 1, `agreement is ${agreement}, expected a share above 0, at most 1`);
   expect(['all', 'markers'].includes(of), `of is '${of}', expected all or markers`);
   expect(Number.isInteger(readers) && readers >= 1, `readers is ${readers}, expected a whole number from 1 on`);
-  expect(['mean', 'median', 'mean-of-all'].includes(malignancy), `malignancy is '${malignancy}', expected mean, median or mean-of-all`);
+  expect(
+    ['mean', 'median', 'mean-of-all'].includes(malignancy),
+    `malignancy is '${malignancy}', expected mean, median or mean-of-all`,
+  );
   expect(Number.isFinite(threshold), `threshold is ${threshold}, expected a number`);
   expect(['voxels', 'sphere'].includes(shape), `shape is '${shape}', expected voxels or sphere`);
 }
@@ -67,7 +70,8 @@ export function groupMarks(marks: readonly ReaderMark[]): ReaderMark[][] {
   const parent = marks.map((_, i) => i);
   const root = (i: number): number => (parent[i] === i ? i : (parent[i] = root(parent[i]!)));
   for (let i = 0; i < marks.length; i++) {
-    for (let j = 0; j < i; j++) if (root(i) !== root(j) && sharedVoxels(marks[i]!.mask, marks[j]!.mask) > 0) parent[root(i)] = root(j);
+    for (let j = 0; j < i; j++)
+      if (root(i) !== root(j) && sharedVoxels(marks[i]!.mask, marks[j]!.mask) > 0) parent[root(i)] = root(j);
   }
   const groups = new Map<number, ReaderMark[]>();
   for (const [i, mark] of marks.entries()) groups.set(root(i), [...(groups.get(root(i)) ?? []), mark]);
@@ -88,7 +92,14 @@ export function consensusOf(
   const perReader = new Map<number, ReaderMark[]>();
   for (const mark of group) perReader.set(mark.reader, [...(perReader.get(mark.reader) ?? []), mark]);
   // A reader may have drawn one nodule in two parts.
-  const masks = Array.from(perReader.values(), (marks) => votes(marks.map(({ mask }) => mask), 1)!);
+  const masks = Array.from(
+    perReader.values(),
+    (marks) =>
+      votes(
+        marks.map(({ mask }) => mask),
+        1,
+      )!,
+  );
   const least = Math.max(1, Math.ceil(agreement * (of === 'all' ? readers : masks.length) - 1e-9));
   const mask = shape === 'sphere' ? (masks.length >= least ? meanSphere(masks, spacing) : undefined) : votes(masks, least);
   const ratings = [...perReader.values()].flatMap((marks) => {
@@ -102,7 +113,11 @@ export function consensusOf(
 
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
-function joined(ratings: readonly number[], readers: number, how: NonNullable<ConsensusOptions['malignancy']>): number | undefined {
+function joined(
+  ratings: readonly number[],
+  readers: number,
+  how: NonNullable<ConsensusOptions['malignancy']>,
+): number | undefined {
   if (ratings.length === 0) return undefined;
   if (how === 'mean') return mean(ratings);
   if (how === 'mean-of-all') return ratings.reduce((sum, value) => sum + value, 0) / Math.max(readers, ratings.length);

@@ -55,7 +55,10 @@ export async function lidcConvertedLayout(folder: string, options: LidcConverted
           const [nodule, region] = [words[2], words.at(-1)];
           if (words.length < 4) throw new InputError('invalid-data', `${path}: expected four names or more with _ between`);
           if (!ratings.has(Number(nodule))) {
-            throw new InputError('invalid-data', `${csv}: no row of patient ${id} with NoduleID ${Number(nodule)}, which ${file} names`);
+            throw new InputError(
+              'invalid-data',
+              `${csv}: no row of patient ${id} with NoduleID ${Number(nodule)}, which ${file} names`,
+            );
           }
           const mask = await maskOf(path, image);
           if (!mask) continue;

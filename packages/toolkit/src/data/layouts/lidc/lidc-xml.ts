@@ -77,7 +77,10 @@ function contourOf(roi: XmlElement, where: string): LidcContour {
     const text = textOf(element, field);
     const value = text ? Number(text) : Number.NaN;
     if (Number.isFinite(value) && (!whole || Number.isInteger(value))) return value;
-    throw new InputError('invalid-data', `${where}: ${field} is '${text ?? 'missing'}', expected a ${whole ? 'whole ' : ''}number`);
+    throw new InputError(
+      'invalid-data',
+      `${where}: ${field} is '${text ?? 'missing'}', expected a ${whole ? 'whole ' : ''}number`,
+    );
   };
   const edges = childrenOf(roi, 'edgeMap');
   if (edges.length === 0) throw new InputError('invalid-data', `${where}: a roi without edgeMap`);

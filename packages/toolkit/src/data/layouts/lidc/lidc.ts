@@ -32,7 +32,8 @@ export async function lidcLayout(folder: string, options: LidcOptions = {}): Pro
   checkConsensus(consensus, 'lidc');
   checkClasses(classes);
   const scans = await findScans(folder);
-  if (scans.length === 0) throw new InputError('empty-dataset', `${folder}: no folder with DICOM files and an XML file of readings`);
+  if (scans.length === 0)
+    throw new InputError('empty-dataset', `${folder}: no folder with DICOM files and an XML file of readings`);
   const patients = scans.map(({ path }) => patientOf(path.slice(folder.length)));
   const ids = patients.map((patient, i) => {
     const before = patients.slice(0, i).filter((other) => other === patient).length;
@@ -61,7 +62,10 @@ export async function lidcLayout(folder: string, options: LidcOptions = {}): Pro
 
 export function checkClasses(classes: readonly string[]): void {
   if (classes.length === 1 || classes.length === 2) return;
-  throw new InputError('invalid-option', `lidc: ${classes.length} classes, expected two (benign, malignant) or one for all nodules`);
+  throw new InputError(
+    'invalid-option',
+    `lidc: ${classes.length} classes, expected two (benign, malignant) or one for all nodules`,
+  );
 }
 
 /** The label map and classes of consensus nodules. */

@@ -12,7 +12,11 @@ export interface LocalMask {
 type Point = readonly [number, number, number];
 
 /** The mask of the voxels that `inside` names within a part of a volume; undefined where there is none. */
-export function localMask(from: Point, to: Point, paint: (set: (z: number, y: number, x: number, value: 0 | 1) => void) => void): LocalMask | undefined {
+export function localMask(
+  from: Point,
+  to: Point,
+  paint: (set: (z: number, y: number, x: number, value: 0 | 1) => void) => void,
+): LocalMask | undefined {
   const [nz, ny, nx] = [to[0] - from[0], to[1] - from[1], to[2] - from[2]];
   if (!(nz > 0 && ny > 0 && nx > 0)) return undefined;
   const data = new Uint8Array(nz * ny * nx);

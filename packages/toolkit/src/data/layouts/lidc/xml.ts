@@ -21,7 +21,8 @@ export function parseXml(text: string, where: string): XmlElement {
   const root: XmlElement = { name: '', text: '', children: [] };
   const open = [root];
   // A comment, a declaration, raw text, a tag with its attributes, or text.
-  const token = /<!--[\s\S]*?-->|<\?[\s\S]*?\?>|<!\[CDATA\[([\s\S]*?)\]\]>|<(\/?)([A-Za-z_][\w.:-]*)((?:"[^"]*"|'[^']*'|[^<>"'])*)>|([^<]+)/y;
+  const token =
+    /<!--[\s\S]*?-->|<\?[\s\S]*?\?>|<!\[CDATA\[([\s\S]*?)\]\]>|<(\/?)([A-Za-z_][\w.:-]*)((?:"[^"]*"|'[^']*'|[^<>"'])*)>|([^<]+)/y;
   const refuse = (problem: string): never => {
     throw new InputError('invalid-data', `${where}: character ${token.lastIndex}: ${problem}`);
   };
@@ -35,7 +36,8 @@ export function parseXml(text: string, where: string): XmlElement {
     const [, raw, closing, name, attributes, content] = match;
     const inner = open.at(-1)!;
     if (raw !== undefined) inner.text += raw;
-    else if (content !== undefined) inner.text += content.replaceAll(/&(#x[\da-f]+|#\d+|\w+);/gi, (_, code: string) => decoded(code, refuse));
+    else if (content !== undefined)
+      inner.text += content.replaceAll(/&(#x[\da-f]+|#\d+|\w+);/gi, (_, code: string) => decoded(code, refuse));
     else if (name !== undefined) {
       const local = name.slice(name.lastIndexOf(':') + 1);
       if (closing) {
@@ -56,12 +58,17 @@ export function parseXml(text: string, where: string): XmlElement {
 
 function decoded(code: string, refuse: (problem: string) => never): string {
   if (Object.hasOwn(entities, code)) return entities[code]!;
-  const point = /^#x/i.test(code) ? Number.parseInt(code.slice(2), 16) : code.startsWith('#') ? Number(code.slice(1)) : Number.NaN;
+  const point = /^#x/i.test(code)
+    ? Number.parseInt(code.slice(2), 16)
+    : code.startsWith('#')
+      ? Number(code.slice(1))
+      : Number.NaN;
   return point > 0 && point <= 0x10ffff ? String.fromCodePoint(point) : refuse(`unknown entity &${code.slice(0, 20)};`);
 }
 
 /** Children of a name. */
-export const childrenOf = (element: XmlElement, name: string): XmlElement[] => element.children.filter((child) => child.name === name);
+export const childrenOf = (element: XmlElement, name: string): XmlElement[] =>
+  element.children.filter((child) => child.name === name);
 
 /** Text of the first child of a name, or undefined. */
 export const textOf = (element: XmlElement, name: string): string | undefined =>
