@@ -14,7 +14,7 @@ namespace {
 
 // components(values: any typed array, size: Int32Array [dim], dim, reach, equal, scores: Float32Array | null, threads, stop):
 // [labels Int32Array [...size], boxes Int32Array [n, 2 * dim], cells Float64Array [n], values Float64Array [n],
-//  sums Float64Array [n], maxima Float64Array [n]]
+//  sums Float64Array [n], maxima Float64Array [n]], the last two empty without scores
 struct ComponentsJob {
   static constexpr const char* op = "components";
   Execution execution;
@@ -27,7 +27,7 @@ struct ComponentsJob {
   bool scored = false;
   double cells = 0;
   int32_t* labels = nullptr;
-  std::vector<Component> found;
+  Components found;
 
   explicit ComponentsJob(Arguments& args) {
     values = args.any_values("values");
@@ -62,19 +62,9 @@ struct ComponentsJob {
   }
 
   napi_value result(napi_env env, napi_value allocated) const {
-    std::vector<int32_t> boxes;
-    std::vector<double> numbers[4];
-    for (const Component& component : found) {
-      for (int d = 0; d < dim; ++d) boxes.push_back(static_cast<int32_t>(component.min[d]));
-      for (int d = 0; d < dim; ++d) boxes.push_back(static_cast<int32_t>(component.max[d]));
-      numbers[0].push_back(static_cast<double>(component.cells));
-      numbers[1].push_back(component.value);
-      numbers[2].push_back(component.sum);
-      numbers[3].push_back(component.max_score);
-    }
     return to_list(env, op,
-                   {allocated, to_array(env, op, boxes), to_array(env, op, numbers[0]), to_array(env, op, numbers[1]),
-                    to_array(env, op, numbers[2]), to_array(env, op, numbers[3])});
+                   {allocated, to_array(env, op, found.boxes), to_array(env, op, found.cells), to_array(env, op, found.values),
+                    to_array(env, op, found.sums), to_array(env, op, found.maxima)});
   }
 };
 

@@ -11,7 +11,10 @@ export interface ComponentsTask {
   scores: ArrayLike<number> | null;
 }
 
-/** Labels `[...size]`, then of each component: box, cells, value of its first cell, sum and largest of its scores. */
+/**
+ * Labels `[...size]`, then of each component: box, cells, value of its first cell, sum and largest of its scores (empty without
+ * scores).
+ */
 export type ComponentsResult = [Int32Array, Int32Array, Float64Array, Float64Array, Float64Array, Float64Array];
 
 /** Connected components in plain TypeScript, by flooding: what csrc/cpu/components.h must give. */
@@ -57,9 +60,10 @@ export function componentsTwin({ dim, values, size, reach, equal, scores }: Comp
 
 /** Sums are taken along each row's stretch of a component first, then over the stretches. */
 function scoresOf(labels: Int32Array, scores: ArrayLike<number> | null, width: number, count: number) {
+  if (!scores) return [new Float64Array(0), new Float64Array(0)] as const;
   const sums = new Float64Array(count);
   const maxima = new Float64Array(count).fill(Number.NEGATIVE_INFINITY);
-  for (let cell = 0; scores && cell < labels.length; ) {
+  for (let cell = 0; cell < labels.length; ) {
     const label = labels[cell]!;
     let sum = 0;
     do {
