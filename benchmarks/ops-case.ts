@@ -111,3 +111,12 @@ export function scanData(size: number[]): string {
     ];
   });
 }
+
+/** A mask of which three cells in ten are 1, each by itself: about as many components as a mask can have, and large ones. */
+export function noiseData(size: number[]): string {
+  return shared(`ops-noise-${size.join('x')}`, () => {
+    const random = rng('noise');
+    const data = Uint8Array.from({ length: product(size) }, () => (random.next() < 0.3 ? 1 : 0));
+    return [['mask', { dtype: 'U8', shape: size, data }]];
+  });
+}

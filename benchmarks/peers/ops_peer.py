@@ -1,4 +1,4 @@
-"""Peers of the op benchmark: python3 ops_peer.py numpy | scipy | torch | torchvision | monai"""
+"""Peers of the op benchmark: python3 ops_peer.py numpy | tree | scipy | scipy-labels | torch | torchvision | monai"""
 
 import ctypes
 import os
@@ -28,6 +28,31 @@ def nms_numpy(case, tensors):
             stays = shared / (sizes[0] + sizes[1:] - shared) <= case["iouThreshold"]
             left, sizes = left[1:][stays], sizes[1:][stays]
         return f"kept {kept}"
+
+    return run
+
+
+def nms_tree(case, tensors):
+    """Pairs that can overlap from a tree of the centres, their overlap at once, then a walk over the pairs by score."""
+    from scipy.spatial import cKDTree
+
+    boxes, scores = tensors["boxes"].astype(np.float64), tensors["scores"]
+
+    def run():
+        left = boxes[np.argsort(-scores, kind="stable")]
+        low, high = left[:, :3], left[:, 3:]
+        sizes = np.prod(high - low, axis=1)
+        reach = (high - low).max()
+        pairs = cKDTree((low + high) / 2).query_pairs(reach, p=np.inf, output_type="ndarray")  # the better one first
+        better, worse = pairs.T
+        sides = np.minimum(high[better], high[worse]) - np.maximum(low[better], low[worse])
+        shared = np.prod(np.maximum(sides, 0), axis=1)
+        meet = pairs[shared / (sizes[better] + sizes[worse] - shared) > case["iouThreshold"]]
+        struck = np.zeros(len(left), bool)
+        for better, worse in meet[np.argsort(meet[:, 0], kind="stable")].tolist():
+            if not struck[better]:
+                struck[worse] = True
+        return f"kept {len(left) - struck.sum()}"
 
     return run
 
@@ -190,6 +215,7 @@ def resample_torch(case, tensors):
 
 WORK = {
     ("nms", "numpy"): nms_numpy,
+    ("nms", "tree"): nms_tree,
     ("nms", "monai"): nms_monai,
     ("roiAlign", "torch"): roi_align_torch,
     ("roiAlignGrad", "torch"): roi_align_torch,

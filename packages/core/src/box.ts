@@ -47,9 +47,32 @@ export function iouAt(a: ArrayLike<number>, i: number, b: ArrayLike<number>, j: 
     const maxA = a[i + dim + d]!;
     const minB = b[j + d]!;
     const maxB = b[j + dim + d]!;
-    shared *= Math.max(0, Math.min(maxA, maxB) - Math.max(minA, minB) + plus);
+    const side = Math.min(maxA, maxB) - Math.max(minA, minB) + plus;
+    if (!(side > 0)) return 0;
+    shared *= side;
     sizeA *= maxA - minA + plus;
     sizeB *= maxB - minB + plus;
+  }
+  const union = sizeA + sizeB - shared;
+  // Beyond these, products of sides may have left the range of numbers.
+  return union >= 1e-290 && union <= 1e300 ? shared / union : scaledIouAt(a, i, b, j, dim, plus);
+}
+
+/** `iouAt` of boxes of any size that share a part: along each axis lengths are measured in those of the longer box. */
+function scaledIouAt(a: ArrayLike<number>, i: number, b: ArrayLike<number>, j: number, dim: Dim, plus: 0 | 1): number {
+  for (let d = 0; d < 2 * dim; d++) if (!Number.isFinite(a[i + d]!) || !Number.isFinite(b[j + d]!)) return 0;
+  let shared = 1;
+  let sizeA = 1;
+  let sizeB = 1;
+  for (let d = 0; d < dim; d++) {
+    const [minA, maxA, minB, maxB] = [a[i + d]!, a[i + dim + d]!, b[j + d]!, b[j + dim + d]!];
+    // Even the difference of two finite numbers can be infinite; then coordinates are halved before.
+    const part = Number.isFinite(maxA - minA) && Number.isFinite(maxB - minB) ? 1 : 0.5;
+    const length = (from: number, to: number) => to * part - from * part + plus * part;
+    const unit = Math.max(length(minA, maxA), length(minB, maxB));
+    shared *= length(Math.max(minA, minB), Math.min(maxA, maxB)) / unit;
+    sizeA *= length(minA, maxA) / unit;
+    sizeB *= length(minB, maxB) / unit;
   }
   const union = sizeA + sizeB - shared;
   return union > 0 ? shared / union : 0;

@@ -57,7 +57,7 @@ class BoxIndex {
       const BoxLanes<D>& leaf = leaves_[i / kLanes];
       const int lane = static_cast<int>(i % kLanes);
       if (!stays(leaf.ids[lane])) continue;
-      filled.put(kept % kLanes, box_of(leaf, lane), leaf.sizes[lane], static_cast<int32_t>(leaf.groups[lane]), leaf.ids[lane]);
+      filled.put(kept % kLanes, leaf.box(lane), leaf.sizes[lane], static_cast<int32_t>(leaf.groups[lane]), leaf.ids[lane]);
       if (++kept % kLanes != 0) continue;
       leaves_[kept / kLanes - 1] = filled;  // its members have been read
       filled = BoxLanes<D>();
@@ -98,15 +98,6 @@ class BoxIndex {
     Box<D> box;
     std::fill_n(box.min, D, std::numeric_limits<double>::infinity());
     std::fill_n(box.max, D, -std::numeric_limits<double>::infinity());
-    return box;
-  }
-
-  static Box<D> box_of(const BoxLanes<D>& lanes, int lane) {
-    Box<D> box;
-    for (int d = 0; d < D; ++d) {
-      box.min[d] = lanes.min[d][lane];
-      box.max[d] = lanes.max[d][lane];
-    }
     return box;
   }
 
@@ -171,7 +162,7 @@ class BoxIndex {
       const BoxLanes<D>& leaf = leaves_[i / kLanes];
       const int lane = static_cast<int>(i % kLanes);
       const auto group = static_cast<int32_t>(leaf.groups[lane]);
-      grow(level[i / kLanes], box_of(leaf, lane), group, group);
+      grow(level[i / kLanes], leaf.box(lane), group, group);
     }
     levels_.push_back(std::move(level));
     while (levels_.back().size() > 1) {

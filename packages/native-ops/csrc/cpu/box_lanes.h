@@ -40,11 +40,21 @@ struct BoxLanes {
     groups[lane] = group;
     ids[lane] = id;
   }
+
+  Box<D> box(int lane) const {
+    Box<D> box;
+    for (int d = 0; d < D; ++d) {
+      box.min[d] = min[d][lane];
+      box.max[d] = max[d][lane];
+    }
+    return box;
+  }
 };
 
 namespace box_lanes_detail {
 
-// As `iou` of box.h does it for one box.
+// Bit l is set where the box in lane l is of the group and overlaps `box` by more than the threshold, as `iou` of box.h has it for
+// one box; bit kLanes + l where the two share a part, but products of sides do not say how much.
 template <int D>
 MDT_INTO_CLONES uint32_t overlapping(const BoxLanes<D>& lanes, const Box<D>& box, double size, double group, double plus,
                                      double threshold) {
@@ -67,23 +77,36 @@ MDT_INTO_CLONES uint32_t overlapping(const BoxLanes<D>& lanes, const Box<D>& box
   for (int l = 0; l < kLanes; ++l) {
     const double total = size + lanes.sizes[l] - shared[l];
     const double share = shared[l] / total;
-    const bool meets = (least[l] > 0) & (total > 0) & (share > threshold) & (lanes.groups[l] == group);
+    const bool near = (least[l] > 0) & (lanes.groups[l] == group);
+    const bool regular = (total >= kLeastUnion) & (total <= kLargestUnion);
+    const bool meets = near & regular & (share > threshold);
     bits |= static_cast<uint64_t>(meets) << l;
+    bits |= static_cast<uint64_t>(near & !regular) << (kLanes + l);
   }
   return static_cast<uint32_t>(bits);
+}
+
+MDT_CLONES static uint32_t overlapping_bits(const BoxLanes<2>& lanes, const Box<2>& box, double size, double group, double plus,
+                                            double threshold) {
+  return overlapping<2>(lanes, box, size, group, plus, threshold);
+}
+
+MDT_CLONES static uint32_t overlapping_bits(const BoxLanes<3>& lanes, const Box<3>& box, double size, double group, double plus,
+                                            double threshold) {
+  return overlapping<3>(lanes, box, size, group, plus, threshold);
 }
 
 }  // namespace box_lanes_detail
 
 // Bit l is set where the box in lane l is of the group and overlaps `box` by more than the threshold. All are finite or empty.
-MDT_CLONES static uint32_t overlapping(const BoxLanes<2>& lanes, const Box<2>& box, double size, double group, double plus,
-                                       double threshold) {
-  return box_lanes_detail::overlapping<2>(lanes, box, size, group, plus, threshold);
-}
-
-MDT_CLONES static uint32_t overlapping(const BoxLanes<3>& lanes, const Box<3>& box, double size, double group, double plus,
-                                       double threshold) {
-  return box_lanes_detail::overlapping<3>(lanes, box, size, group, plus, threshold);
+template <int D>
+uint32_t overlapping(const BoxLanes<D>& lanes, const Box<D>& box, double size, double group, double plus, double threshold) {
+  uint32_t bits = box_lanes_detail::overlapping_bits(lanes, box, size, group, plus, threshold);
+  if (bits >> kLanes == 0) return bits;
+  for (int lane = 0; lane < kLanes; ++lane) {
+    if ((bits >> (kLanes + lane) & 1) && scaled_iou(lanes.box(lane), box, plus) > threshold) bits |= 1u << lane;
+  }
+  return bits & ((1u << kLanes) - 1);
 }
 
 }  // namespace mdt

@@ -2,11 +2,38 @@ import { iouMatrix } from '@mdt/core';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { crowdedBoxes, oddBoxes } from '../../test/boxes.js';
-import { boxIou, boxIouAsync } from '../index.js';
+import { boxIou, boxIouAsync, nonMaximumSuppression } from '../index.js';
 
 test('two boxes that share a third', () => {
   const matrix = boxIou(Float32Array.of(0, 0, 2, 2), Float64Array.of(0, 1, 2, 3, 5, 5, 6, 6), { dim: 2 });
   expect(matrix).toEqual(Float64Array.of(1 / 3, 0));
+});
+
+test('boxes of any size overlap as those of the same proportions, along each axis for itself', () => {
+  const pair = [0, 0, 0, 2, 2, 2, /**/ 0, 1, 0, 2, 3, 2]; // they share a third
+  const sizes = [1e-320, 1e-160, 1e-105, 1, 1e100, 1e150, 1e300, 5e307];
+  for (const [dim, at] of [
+    [2, (i: number) => pair[Math.floor(i / 2) * 3 + (i % 2)]!],
+    [3, (i: number) => pair[i]!],
+  ] as const) {
+    for (const first of sizes) {
+      for (const last of sizes) {
+        const scaled = Float64Array.from(
+          { length: 4 * dim },
+          (_, i) => at(i) * (i % dim === 0 ? first : i % dim === 1 ? last : 1),
+        );
+        const [a, b] = [scaled.subarray(0, 2 * dim), scaled.subarray(2 * dim)];
+        expect(boxIou(a, b, { dim })[0]).toBeCloseTo(1 / 3, first === 1e-320 || last === 1e-320 ? 2 : 12);
+        const kept = (iouThreshold: number) => [
+          ...nonMaximumSuppression(scaled, Float32Array.of(0.5, 0.9), { dim, iouThreshold }),
+        ];
+        expect([kept(0.32), kept(0.35)]).toEqual([[1], [1, 0]]);
+      }
+    }
+  }
+  const most = Number.MAX_VALUE;
+  const [all, half] = [Float64Array.of(-most, -most, most, most), Float64Array.of(-most, -most, 0, most)];
+  expect([...boxIou(all, all, { dim: 2 }), ...boxIou(all, half, { dim: 2 })]).toEqual([1, 0.5]);
 });
 
 test('inclusive extents give the values of the original', () => {

@@ -4,26 +4,87 @@ import { crowdedBoxes, oddBoxes } from '../../test/boxes.js';
 import { boxDiou, boxGiou, boxGiouAsync, boxIou } from '../index.js';
 import { pairMatrix } from '../reference/box-pairs.js';
 
-describe('boxes with themselves', () => {
-  // IoU and GIoU: pytorch/vision, test/test_ops.py, to its tolerance of 1e-3. DIoU: worked out by hand from Zheng et al. 2020.
-  const boxes = Float32Array.of(0, 0, 100, 100, 0, 0, 50, 50, 200, 200, 300, 300);
+describe("torchvision's test values", () => {
+  // pytorch/vision, test/test_ops.py: TestBoxIou, TestGeneralizedBoxIou, TestDistanceBoxIoU, to their tolerances
+  const boxes = Float32Array.of(0, 0, 100, 100, 0, 0, 50, 50, 200, 200, 300, 300, 0, 0, 25, 25);
+  const first = boxes.subarray(0, 12);
   const near = Float32Array.of(
     ...[285.3538, 185.5758, 1193.511, 851.4551],
     ...[285.1472, 188.7374, 1192.4984, 851.0669],
     ...[279.244, 197.9812, 1189.4746, 849.2019],
   );
+  const nearly = [1, 0.9933, 0.9673, 0.9933, 1, 0.9737, 0.9673, 0.9737, 1];
   test.each([
-    ['IoU', boxIou, boxes, [1, 0.25, 0, 0.25, 1, 0, 0, 0, 1]],
-    ['IoU', boxIou, near, [1, 0.9933, 0.9673, 0.9933, 1, 0.9737, 0.9673, 0.9737, 1]],
-    ['GIoU', boxGiou, boxes, [1, 0.25, -0.7778, 0.25, 1, -0.8611, -0.7778, -0.8611, 1]],
-    ['GIoU', boxGiou, near, [1, 0.9933, 0.9673, 0.9933, 1, 0.9737, 0.9673, 0.9737, 1]],
-    ['DIoU', boxDiou, boxes, [1, 0.1875, -0.4444, 0.1875, 1, -0.5625, -0.4444, -0.5625, 1]],
-  ])('%s', (_, measure, rows, expected) => {
-    const matrix = measure(rows, rows, { dim: 2 });
+    ['IoU', boxIou, boxes, first, [1, 0.25, 0, 0.25, 1, 0, 0, 0, 1, 0.0625, 0.25, 0], 1e-4],
+    ['IoU', boxIou, near, near, nearly, 1e-3],
+    ['GIoU', boxGiou, boxes, first, [1, 0.25, -0.7778, 0.25, 1, -0.8611, -0.7778, -0.8611, 1, 0.0625, 0.25, -0.8819], 1e-4],
+    ['GIoU', boxGiou, near, near, nearly, 1e-3],
+    [
+      'DIoU',
+      boxDiou,
+      boxes,
+      first,
+      [1, 0.1875, -0.4444, 0.1875, 1, -0.5625, -0.4444, -0.5625, 1, -0.0781, 0.1875, -0.6267],
+      1e-4,
+    ],
+    ['DIoU', boxDiou, near, near, nearly, 1e-3],
+  ])('%s', (_, measure, a, b, expected, tolerance) => {
+    const matrix = measure(a, b, { dim: 2 });
+    expect(matrix).toHaveLength(expected.length);
     expected.forEach((value, i) => {
-      expect(matrix[i]).toBeCloseTo(value, 3);
+      expect(Math.abs(matrix[i]! - value)).toBeLessThanOrEqual(tolerance);
     });
   });
+
+  test('GIoU and DIoU are 1 less the losses', () => {
+    // TestGeneralizedBoxIouLoss, TestDistanceBoxIouLoss: losses 0, 0.75, 1, 1.5 and 0, 0.8125, 1.1923, 1.25
+    const [one, two, three, four] = [
+      [-1, -1, 1, 1],
+      [0, 0, 1, 1],
+      [0, 1, 1, 2],
+      [1, 1, 2, 2],
+    ].map((row) => Float32Array.from(row));
+    const giou = [
+      [one, one],
+      [one, two],
+      [two, three],
+      [two, four],
+    ].map(([a, b]) => boxGiou(a!, b!, { dim: 2 })[0]);
+    expect(giou).toEqual([1, 0.25, 0, -0.5]);
+    const diou = [
+      [one, one],
+      [one, two],
+      [one, three],
+      [one, four],
+    ].map(([a, b]) => boxDiou(a!, b!, { dim: 2 })[0]!);
+    [0, 0.8125, 1.1923, 1.25].forEach((loss, i) => {
+      expect(1 - diou[i]!).toBeCloseTo(loss, 4);
+    });
+  });
+});
+
+test("Detectron2's test values of IoU", () => {
+  // facebookresearch/detectron2, tests/structures/test_boxes.py: test_pairwise_iou
+  const others = [
+    [0, 0, 1, 1],
+    [0, 0, 0.5, 1],
+    [0, 0, 1, 0.5],
+    [0, 0, 0.5, 0.5],
+    [0.5, 0.5, 1, 1],
+    [0.5, 0.5, 1.5, 1.5],
+  ];
+  const matrix = boxIou(Float32Array.of(0, 0, 1, 1, 0, 0, 1, 1), Float32Array.from(others.flat()), { dim: 2 });
+  const row = [1, 0.5, 0.5, 0.25, 0.25, 0.25 / (2 - 0.25)];
+  expect([...matrix]).toEqual([...row, ...row]);
+});
+
+test("MONAI's test values of IoU and GIoU", () => {
+  // Project-MONAI/MONAI, tests/data/test_box_utils.py: boxes of 0, 6 and 4 voxels against themselves and against none
+  const box = Float32Array.of(0, 1, 0, 2, 2, 3);
+  for (const measure of [boxIou, boxGiou]) {
+    expect([...measure(box, box, { dim: 3 })]).toEqual([1]);
+    expect([...measure(box, new Float32Array(0), { dim: 3 })]).toEqual([]);
+  }
 });
 
 test('boxes without size, inverted ones, and ones that are not finite', () => {

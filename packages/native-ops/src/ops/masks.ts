@@ -11,7 +11,7 @@ import {
   opOptions,
   type ThreadOptions,
 } from './options.js';
-import { type RoiAlignOptions, roiAlign, roiAlignAsync } from './roi-align.js';
+import { prepareRoiAlign, type RoiAlignOptions } from './roi-align.js';
 
 /** Binary masks, `[batch, ...size]`. */
 export interface MaskGrid {
@@ -36,8 +36,7 @@ export interface CropMasksOptions extends OpOptions {
  * @throws TypeError for a wrong array type, RangeError for lengths that disagree, InputError for options
  */
 export function cropMasks(masks: MaskGrid, boxes: BoxArray, options: CropMasksOptions): Uint8Array {
-  const { map, roiOptions } = prepareCrop('cropMasks', masks, boxes, options);
-  return toBinary(roiAlign(map, boxes, roiOptions));
+  return toBinary(runNow(prepareCrop('cropMasks', masks, boxes, options)));
 }
 
 /** `cropMasks` away from the JS thread (on it where there is no native binary). The arrays are copied first. */
@@ -46,15 +45,14 @@ export async function cropMasksAsync(
   boxes: BoxArray,
   options: CropMasksOptions & Abortable,
 ): Promise<Uint8Array> {
-  const { map, roiOptions } = prepareCrop('cropMasksAsync', masks, boxes, options);
-  const { signal } = options;
-  return toBinary(await roiAlignAsync(map, boxes, signal ? { ...roiOptions, signal } : roiOptions));
+  return toBinary(await runAway(prepareCrop('cropMasksAsync', masks, boxes, options), options.signal));
 }
 
 function prepareCrop(who: string, masks: MaskGrid, boxes: BoxArray, options: CropMasksOptions) {
   const { dim } = opOptions(who, options, ['images', 'poolSize']);
   const { values } = masks;
-  if (!(values instanceof Uint8Array)) expectKind(who, 'values', values, Float32Array);
+  if (values instanceof Uint8Array) expectKind(who, 'values', values, Uint8Array);
+  else expectKind(who, 'values', values, Float32Array);
   const count = expectBoxes(who, 'boxes', boxes, dim);
   const size = expectSizes(who, 'size', masks.size, dim);
   const batch = values.length / product(size);
@@ -66,7 +64,8 @@ function prepareCrop(who: string, masks: MaskGrid, boxes: BoxArray, options: Cro
     ...{ dim, batch, channels: 1, images, poolSize, sampling: 'single' },
     ...(threads === undefined ? {} : ({ threads } satisfies ThreadOptions)),
   };
-  return { map: { values: values instanceof Float32Array ? values : Float32Array.from(values), size }, roiOptions };
+  const map = { values: values instanceof Float32Array ? values : Float32Array.from(values), size };
+  return prepareRoiAlign(who, [map], boxes, roiOptions);
 }
 
 const toBinary = (values: Float32Array) => Uint8Array.from(values, (v) => (v > 0.5 ? 1 : 0));

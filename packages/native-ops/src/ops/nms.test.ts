@@ -224,15 +224,29 @@ test("MONAI's test values", () => {
   expect([...nonMaximumSuppression(boxes, scores, { dim: 3, iouThreshold: 1 })]).toEqual([1, 2, 0]);
 });
 
-test("torchvision's test boxes: the three cover each other", () => {
+describe("torchvision's test boxes", () => {
   // pytorch/vision, test/test_ops.py
-  const boxes = Float32Array.of(
-    ...[285.3538, 185.5758, 1193.511, 851.4551],
-    ...[285.1472, 188.7374, 1192.4984, 851.0669],
-    ...[279.244, 197.9812, 1189.4746, 849.2019],
-  );
-  const scores = Float32Array.of(0.637, 0.7569, 0.3966);
-  expect([...nonMaximumSuppression(boxes, scores, { dim: 2, iouThreshold: 0.2 })]).toEqual([1]);
+  test('three of them cover each other', () => {
+    const boxes = Float32Array.of(
+      ...[285.3538, 185.5758, 1193.511, 851.4551],
+      ...[285.1472, 188.7374, 1192.4984, 851.0669],
+      ...[279.244, 197.9812, 1189.4746, 849.2019],
+    );
+    const scores = Float32Array.of(0.637, 0.7569, 0.3966);
+    expect([...nonMaximumSuppression(boxes, scores, { dim: 2, iouThreshold: 0.2 })]).toEqual([1]);
+  });
+
+  test.each([0.2, 0.5, 0.8])('a box that is barely above %d of another goes, one barely below stays', (iouThreshold) => {
+    // _create_tensors_with_iou: x2 is moved out by (1 − iou) / iou of the width, with iou 1e-5 above the threshold
+    for (const [above, kept] of [
+      [1e-5, [0]],
+      [-1e-5, [0, 1]],
+    ] as const) {
+      const share = iouThreshold + above;
+      const boxes = Float64Array.of(30, 10, 80, 50, 30, 10, 80, 50 + (40 * (1 - share)) / share);
+      expect([...nonMaximumSuppression(boxes, Float32Array.of(0.9, 0.8), { dim: 2, iouThreshold })]).toEqual(kept);
+    }
+  });
 });
 
 describe('misuse is refused by name', () => {

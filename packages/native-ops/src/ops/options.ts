@@ -83,9 +83,19 @@ export function cudaDevice(who: string, device: unknown): number | undefined {
   );
 }
 
+/** Throws a TypeError where the memory of an array was handed to another thread: it would read as an empty one. */
+function expectAttached(who: string, name: string, value: ArrayBufferView & ArrayLike<unknown>): void {
+  if (value.length > 0) return;
+  try {
+    new Uint8Array(value.buffer); // there is no other way to see it in Node 20
+  } catch {
+    throw new TypeError(`${who}: ${name} is detached: its memory was handed to another thread`);
+  }
+}
+
 /** Throws a TypeError unless `value` holds real numbers. */
 export function expectReals(who: string, name: string, value: unknown): asserts value is BoxArray {
-  if (value instanceof Float32Array || value instanceof Float64Array) return;
+  if (value instanceof Float32Array || value instanceof Float64Array) return expectAttached(who, name, value);
   throw new TypeError(`${who}: ${name} must be Float32Array or Float64Array, got ${kindOf(value)}`);
 }
 
@@ -95,13 +105,18 @@ const voxelArrays = [
 
 /** Throws a TypeError unless `value` is an array that images are made of. */
 export function expectVoxels(who: string, name: string, value: unknown): asserts value is VoxelArray {
-  if (voxelArrays.some((kind) => value instanceof kind)) return;
+  if (voxelArrays.some((kind) => value instanceof kind)) return expectAttached(who, name, value as VoxelArray);
   throw new TypeError(`${who}: ${name} must be a typed array of numbers up to 32 bits or of doubles, got ${kindOf(value)}`);
 }
 
 /** Throws a TypeError unless `value` is an array of this kind. */
-export function expectKind<T>(who: string, name: string, value: unknown, kind: new (n: number) => T): asserts value is T {
-  if (value instanceof kind) return;
+export function expectKind<T extends ArrayBufferView & ArrayLike<unknown>>(
+  who: string,
+  name: string,
+  value: unknown,
+  kind: new (n: number) => T,
+): asserts value is T {
+  if (value instanceof kind) return expectAttached(who, name, value);
   throw new TypeError(`${who}: ${name} must be ${kind.name}, got ${kindOf(value)}`);
 }
 

@@ -50,7 +50,7 @@ export interface ResampleOptions extends OpOptions {
 /**
  * The source read at transformed positions: zooming, turning, elastic deformation. The result has the kind of array of the
  * source; whole numbers are rounded, halves away from 0, and cut to their range. A position that is not finite gives `fill`.
- * Linear interpolation is in double precision, splines in single.
+ * Linear interpolation is in double precision, splines in single: values beyond 1e36 overflow there.
  *
  * @returns `[...outputSize, channels]`
  * @throws TypeError for a wrong array type, RangeError for lengths that disagree, InputError for options

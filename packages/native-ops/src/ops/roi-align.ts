@@ -75,12 +75,12 @@ export interface PyramidRoiAlignOptions extends RoiAlignOptions {
  * roiAlign(map, Float32Array.of(0, 0, 4, 4), { dim: 2, channels: 1, poolSize: [2, 2] }) // => [2.5, 4.5, 10.5, 12.5]
  */
 export function roiAlign(map: RoiMap, boxes: BoxArray, options: RoiAlignOptions): Float32Array {
-  return runNow(prepare('roiAlign', [map], boxes, options));
+  return runNow(prepareRoiAlign('roiAlign', [map], boxes, options));
 }
 
 /** `roiAlign` away from the JS thread (on it where there is no native binary). The arrays are copied first. */
 export async function roiAlignAsync(map: RoiMap, boxes: BoxArray, options: RoiAlignOptions & Abortable): Promise<Float32Array> {
-  return runAway(prepare('roiAlignAsync', [map], boxes, options), options.signal);
+  return runAway(prepareRoiAlign('roiAlignAsync', [map], boxes, options), options.signal);
 }
 
 /**
@@ -88,7 +88,7 @@ export async function roiAlignAsync(map: RoiMap, boxes: BoxArray, options: RoiAl
  * boxes. A box whose level does not exist gives zeros.
  */
 export function pyramidRoiAlign(maps: readonly RoiMap[], boxes: BoxArray, options: PyramidRoiAlignOptions): Float32Array {
-  return runNow(prepare('pyramidRoiAlign', maps, boxes, options));
+  return runNow(prepareRoiAlign('pyramidRoiAlign', maps, boxes, options));
 }
 
 /** `pyramidRoiAlign` away from the JS thread (on it where there is no native binary). The arrays are copied first. */
@@ -97,7 +97,7 @@ export async function pyramidRoiAlignAsync(
   boxes: BoxArray,
   options: PyramidRoiAlignOptions & Abortable,
 ): Promise<Float32Array> {
-  return runAway(prepare('pyramidRoiAlignAsync', maps, boxes, options), options.signal);
+  return runAway(prepareRoiAlign('pyramidRoiAlignAsync', maps, boxes, options), options.signal);
 }
 
 /**
@@ -140,7 +140,8 @@ export async function pyramidRoiAlignGradAsync(
   return runAway(prepareGrad('pyramidRoiAlignGradAsync', dy, grids, boxes, options), options.signal);
 }
 
-function prepare(who: string, maps: readonly RoiMap[], boxes: BoxArray, options: RoiAlignOptions) {
+/** A checked call of RoiAlign; `who` stands in its errors. */
+export function prepareRoiAlign(who: string, maps: readonly RoiMap[], boxes: BoxArray, options: RoiAlignOptions) {
   const { task, args, device } = check(who, maps, boxes, options);
   const values = maps.map((map, level) => {
     expectKind(who, 'values', map.values, Float32Array);

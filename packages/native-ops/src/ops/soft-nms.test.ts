@@ -19,6 +19,13 @@ test('gaussian: the score is multiplied by exp(−iou² / sigma)', () => {
   expect(scores[1]).toBeCloseTo(0.5 * Math.exp(-4 / 9), 12);
 });
 
+test("pt-soft-nms' test values", () => {
+  // MrParosk/soft_nms, tests: at sigma 0.5 the small box inside the first one falls below 0.1
+  const boxes = Float32Array.of(20, 20, 40, 40, 10, 10, 20, 20, 20, 20, 35, 35);
+  const scores = Float32Array.of(0.5, 0.9, 0.11);
+  expect([...softNms(boxes, scores, { dim: 2, sigma: 0.5, minScore: 0.1 }).kept]).toEqual([1, 0]);
+});
+
 test('boxes below the least score go, and negative and NaN scores do', () => {
   const scores = Float32Array.of(0.5, 0.875);
   expect(softNms(pair, scores, { dim: 2, method: 'linear', minScore: 0.34 }).kept).toEqual(Int32Array.of(1));
