@@ -1,5 +1,6 @@
 import { type Dim, product, rng, type VoxelArray } from '@mdt/core';
 import { describe, expect, test } from 'vitest';
+import { expectSame } from '../../test/same.js';
 import { type Boundary, type Interpolation, type ResampleOptions, resample, resampleAsync } from '../index.js';
 import { boundaries } from '../reference/boundary.js';
 import { interpolations, resampleTwin } from '../reference/resample.js';
@@ -139,11 +140,11 @@ describe.each([2, 3] as const)('in %dD', (dim) => {
     for (const order of interpolations) {
       const options = { dim, affine, order, mode: 'reflect' } as const;
       const expected = resample({ values, size }, { ...options, threads: 1 });
-      for (const threads of [2, 5]) expect(resample({ values, size }, { ...options, threads })).toEqual(expected);
+      for (const threads of [2, 5]) expectSame(resample({ values, size }, { ...options, threads }), expected);
       const copy = values.slice();
       const promise = resampleAsync({ values: copy, size }, options);
       copy.fill(0);
-      expect(await promise).toEqual(expected);
+      expectSame(await promise, expected);
     }
   });
 
