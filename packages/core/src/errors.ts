@@ -11,6 +11,7 @@ export type InputErrorCode =
   | 'empty-dataset'
   | 'invalid-data'
   | 'invalid-checkpoint'
+  | 'limit-exceeded'
   | 'busy';
 
 /**

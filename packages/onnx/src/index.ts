@@ -1,3 +1,3 @@
-export { type ExportOptions, type ExportReport, exportNetwork } from './export-network.js';
-export type { FreeAxis, Network, NetworkInput } from './network-graph.js';
-export type { WriteOptions } from './write-model.js';
+export * from './browser.js';
+export { type LoadDetectorOptions, loadDetector } from './load-detector.js';
+export { type WriteOptions, writeModel } from './write-model.js';

@@ -5,6 +5,29 @@ import { MessageWriter } from './wire.js';
 export const elementTypes = { float32: 1, int32: 6, int64: 7, bool: 9, float16: 10 } as const;
 export type ElementType = keyof typeof elementTypes;
 
+/** Bytes per value of every type of numbers, by its number in `TensorProto.DataType`; the last two are 4-bit integers. */
+export const elementBytes: ReadonlyMap<number, number> = new Map([
+  ...([
+    [1, 4],
+    [2, 1],
+    [3, 1],
+    [4, 2],
+    [5, 2],
+    [6, 4],
+    [7, 8],
+    [9, 1],
+    [10, 2],
+    [11, 8],
+    [12, 4],
+    [13, 8],
+    [16, 2],
+  ] as const),
+  ...([
+    [21, 0.5],
+    [22, 0.5],
+  ] as const),
+]);
+
 /** A constant of a graph. `data` holds the values little endian; 16-bit floats as raw bits. */
 export interface Initializer {
   readonly name: string;

@@ -25,6 +25,7 @@ const byCode: Record<InputErrorCode, number> = {
   'unknown-class': exitCodes.data,
   'empty-dataset': exitCodes.data,
   'invalid-data': exitCodes.data,
+  'limit-exceeded': exitCodes.data,
   'invalid-checkpoint': exitCodes.checkpoint,
   busy: exitCodes.busy,
 };

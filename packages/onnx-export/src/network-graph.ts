@@ -1,8 +1,8 @@
 import { nearestName, product } from '@mdt/core';
+import type { ElementType, Graph, GraphValue } from '@mdt/onnx';
 import * as tf from '@tensorflow/tfjs-core';
 import { cannotExport, GraphBuilder, type KernelCall, type Value } from './graph-builder.js';
 import { kernelExports } from './kernels/index.js';
-import type { ElementType, Graph, GraphValue } from './model-proto.js';
 import { type Trace, type TracedCall, type TracedTensor, trace } from './trace.js';
 
 /** An axis that is to take any size: what it is called, and two sizes to try the network with. */

@@ -1,6 +1,6 @@
 import { product } from '@mdt/core';
+import type { AttributeValue } from '@mdt/onnx';
 import { cannotExport, type KernelCall, type KernelExport } from '../graph-builder.js';
-import type { AttributeValue } from '../model-proto.js';
 import { activated } from './activation.js';
 
 /** Strides, dilations and pads of a TensorFlow.js kernel, one number per spatial axis of `window` cells. */

@@ -1,3 +1,4 @@
+import { kernels, product } from '@mdt/core';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** A tensor of a traced run: what it is called by, and how it looked when it passed. */
@@ -66,16 +67,39 @@ export function trace(network: () => Record<string, tf.Tensor>, inputs: readonly
     }
   };
   let outputs: Record<string, TracedTensor> = {};
+  const takeBack = lendResize();
   try {
     tf.tidy(() => {
       const results = network();
       outputs = Object.fromEntries(Object.entries(results).map(([name, tensor]) => [name, remember(tensor)]));
     });
   } finally {
+    takeBack();
     if (own) Object.defineProperty(engine, 'runKernel', own);
     else delete (engine as { runKernel?: unknown }).runKernel;
   }
   return { calls, constants, outputs };
+}
+
+/**
+ * While a network is recorded, a resize is one kernel on every backend: what it is made of where there is none holds for one size only.
+ * The values are never looked at, so zeros do.
+ */
+function lendResize(): () => void {
+  const kernelName = kernels.Resize;
+  const backendName = tf.getBackend();
+  if (tf.getKernel(kernelName, backendName)) return () => {};
+  tf.registerKernel({
+    kernelName,
+    backendName,
+    kernelFunc: ({ inputs, backend, attrs }) => {
+      const { x } = inputs as { x: tf.TensorInfo };
+      const shape = [x.shape[0]!, ...(attrs as unknown as kernels.ResizeAttrs).size, x.shape.at(-1)!];
+      const storage = backend as tf.KernelBackend;
+      return { dataId: storage.write(new Float32Array(product(shape)), shape, 'float32'), shape, dtype: 'float32' };
+    },
+  });
+  return () => tf.unregisterKernel(kernelName, backendName);
 }
 
 const describe = ({ id, shape, dtype }: tf.Tensor): TracedTensor => ({ id, shape: [...shape], dtype });

@@ -1,6 +1,6 @@
 import { InputError, refuseUnknownKeys } from '@mdt/core';
+import { type WriteOptions, writeModel } from '@mdt/onnx';
 import { type Network, type NetworkInput, networkGraph, parameterCount } from './network-graph.js';
-import { type WriteOptions, writeModel } from './write-model.js';
 
 export interface ExportOptions extends WriteOptions {
   /** What goes into the network, float32 and channels last. */

@@ -1,5 +1,5 @@
 import { InputError } from '@mdt/core';
-import type { AttributeValue, ElementType, Graph, GraphValue, Initializer, Node } from './model-proto.js';
+import type { AttributeValue, ElementType, Graph, GraphValue, Initializer, Node } from '@mdt/onnx';
 
 /**
  * A tensor of the graph that is being built. TensorFlow.js keeps channels last; ONNX's convolutions, poolings and resizes want

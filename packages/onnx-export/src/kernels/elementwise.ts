@@ -1,5 +1,5 @@
+import { elementTypes } from '@mdt/onnx';
 import { cannotExport, isChannelsFirst, type KernelCall, type KernelExport, type Order, type Value } from '../graph-builder.js';
-import { elementTypes } from '../model-proto.js';
 import { activated } from './activation.js';
 
 /** The order that costs no transposition: channels first where some operand of full rank is there already. */

@@ -1,10 +1,10 @@
 import { resNetFpn } from '@mdt/backbone';
 import { type Dim, product, rng } from '@mdt/core';
 import '@tensorflow/tfjs-backend-cpu';
+import { encodeModel } from '@mdt/onnx';
 import * as tf from '@tensorflow/tfjs-core';
 import * as ort from 'onnxruntime-node';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { encodeModel } from './model-proto.js';
 import { type Network, type NetworkInput, networkGraph } from './network-graph.js';
 
 beforeAll(async () => {

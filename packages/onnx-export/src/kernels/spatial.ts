@@ -1,6 +1,6 @@
 import { product } from '@mdt/core';
+import type { AttributeValue } from '@mdt/onnx';
 import { cannotExport, type KernelCall, type KernelExport } from '../graph-builder.js';
-import type { AttributeValue } from '../model-proto.js';
 import { evenWindow, windowAttributes } from './convolution.js';
 
 function pooling(

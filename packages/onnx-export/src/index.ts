@@ -1,0 +1,3 @@
+export { type ExportOptions, type ExportReport, exportNetwork, opset } from './export-network.js';
+export { type ExportOnnxOptions, exportOnnx } from './export-onnx.js';
+export type { FreeAxis, Network, NetworkInput } from './network-graph.js';
