@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { DividedDetector } from '../src/index.js';
-import * as detectors from '../src/index.js';
+import { smallDetectors as made } from './small-detectors.js';
 
 beforeAll(async () => {
   tf.enableProdMode();
