@@ -7,17 +7,17 @@ import { pythonPeer } from './process-contestant.js';
 
 const tiny = process.env.MDT_BENCH_TINY === '1';
 
-/** Ten predictions each of `n / 10` objects in a volume that grows with them: boxes are local, as tiles and views make them. */
-function candidates<D extends Dim>(dim: D, n: number): Candidates<D> {
+/** `each` predictions of `n / each` objects in a volume that grows with them: boxes are local, as tiles and views make them. */
+function candidates<D extends Dim>(dim: D, n: number, each = 10): Candidates<D> {
   const random = rng(n + dim);
-  const side = 40 * (n / 10) ** (1 / dim);
+  const side = 40 * (n / each) ** (1 / dim);
   const boxes = new Float64Array(n * 2 * dim);
   const centre = new Float64Array(dim);
   const size = new Float64Array(dim);
   for (let i = 0; i < n; i++) {
     for (let d = 0; d < dim; d++) {
-      if (i % 10 === 0) centre[d] = random.uniform(0, side);
-      if (i % 10 === 0) size[d] = random.uniform(4, 30);
+      if (i % each === 0) centre[d] = random.uniform(0, side);
+      if (i % each === 0) size[d] = random.uniform(4, 30);
       const at = centre[d]! + random.normal(0, 1.5);
       const half = (size[d]! * random.uniform(0.85, 1.15)) / 2;
       boxes[i * 2 * dim + d] = at - half;
@@ -30,7 +30,7 @@ function candidates<D extends Dim>(dim: D, n: number): Candidates<D> {
     boxes,
     scores: reals(0.1, 1),
     labels: new Int32Array(n),
-    patchIds: Int32Array.from({ length: n }, (_, i) => i % 10),
+    patchIds: Int32Array.from({ length: n }, (_, i) => i % each),
     centerWeights: reals(0.5, 1),
     overlapCounts: reals(1, 2),
   };
@@ -52,14 +52,26 @@ const n = tiny ? 500 : 10_000;
 const volume = candidates(3, n);
 const flat = candidates(2, n);
 const slices = Int32Array.from({ length: n }, (_, i) => i % 10);
+const few = candidates(3, n, 100);
+const crowd = candidates(2, n, 2); // most boxes stay alone: what numpy takes longest for
 const options = { iouThreshold: 1e-5, predictionsPerTile: 10, extent: 'inclusive' } as const;
-const counts = tiny ? [500] : [10_000, 40_000];
+const counts = tiny ? [500] : [1000, 3000, 10_000, 30_000, 100_000];
 
 const cases: Case[] = [
   {
     name: `clustering 3d ${n}`,
     ours: inProcess('ours', () => weightedBoxClustering(volume, options)),
     peers: peers(() => plain(volume, { what: 'clustering', threshold: 1e-5, expected: 10 })),
+  },
+  {
+    name: `clustering 3d ${n} of ${n / 100} objects`,
+    ours: inProcess('ours', () => weightedBoxClustering(few, { ...options, predictionsPerTile: 100 })),
+    peers: peers(() => plain(few, { what: 'clustering', threshold: 1e-5, expected: 100 })),
+  },
+  {
+    name: `merging 2d to 3d ${n} of ${n / 2} objects`,
+    ours: inProcess('ours', () => mergeSlices(crowd, slices, { iouThreshold: 0.1, extent: 'inclusive' })),
+    peers: peers(() => plain(crowd, { what: 'merging', threshold: 0.1, slices: [...slices] })),
   },
   {
     name: `merging 2d to 3d ${n}`,

@@ -7,6 +7,7 @@
         "csrc/napi/boxes.cc",
         "csrc/napi/box_pairs.cc",
         "csrc/napi/components.cc",
+        "csrc/napi/greedy_clusters.cc",
         "csrc/napi/masks.cc",
         "csrc/napi/resample.cc",
         "csrc/napi/roi_align.cc",

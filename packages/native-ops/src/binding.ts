@@ -62,6 +62,15 @@ type SoftNmsArguments = [
   maxBoxes: number,
   ...Execution,
 ];
+type GreedyClustersArguments = [
+  boxes: Reals,
+  groups: Int32Array,
+  links: Int32Array | null,
+  dim: number,
+  iouThreshold: number,
+  inclusive: boolean,
+  ...Execution,
+];
 type ComponentsArguments = [
   values: VoxelArray,
   size: Int32Array,
@@ -89,6 +98,7 @@ export interface NativeOps {
   boxPairs(a: Reals, b: Reals, dim: number, inclusive: boolean, measure: number, ...rest: Execution): Float64Array;
   components(...args: ComponentsArguments): ComponentsResult;
   pasteMasks(...args: PasteMasksArguments): Float32Array | Uint8Array;
+  greedyClusters(...args: GreedyClustersArguments): Int32Array;
   softNms(...args: SoftNmsArguments): [kept: Int32Array, scores: Float64Array];
   resample(values: VoxelArray, ...args: ResampleArguments): VoxelArray;
   roiAlign(maps: readonly Float32Array[], ...args: RoiArguments): Float32Array;

@@ -4,6 +4,7 @@ export type { CudaInfo, NativeInfo } from './load.js';
 export { boxIou, boxIouAsync } from './ops/box-iou.js';
 export { boxDiou, boxDiouAsync, boxGiou, boxGiouAsync } from './ops/box-pairs.js';
 export { type Components, type ComponentsOptions, connectedComponents, connectedComponentsAsync } from './ops/components.js';
+export { type GreedyClustersOptions, greedyClusters, greedyClustersAsync } from './ops/greedy-clusters.js';
 export {
   type BinaryPasteOptions,
   type BoxMasks,

@@ -16,6 +16,13 @@ const calls: { readonly [O in Op]: (random: Random) => unknown[] } = {
     const rule = [random.next() < 0.5, random.next(), random.uniform(0.1, 1), 0.01, random.next() < 0.5];
     return [boxes, scores, groups, dim, ...rule, random.integer(0, n + 2), threads(random)];
   },
+  greedyClusters: (random) => {
+    const { dim, boxes, groups, n } = scoredBoxes(random);
+    const linked = random.next() < 0.5;
+    const links = Int32Array.from({ length: 10 }, () => random.integer(-1, 5));
+    const layers = groups && !linked ? groups : Int32Array.from({ length: n }, () => random.integer(0, 5));
+    return [boxes, layers, linked ? links : null, dim, random.next(), random.next() < 0.5, threads(random)];
+  },
   roiAlign: (random) => {
     const { maps, rest } = rois(random);
     return [maps, ...rest];

@@ -1,15 +1,6 @@
-import {
-  checkDetections,
-  type Detections,
-  type Extent,
-  extentOffset,
-  InputError,
-  iouAt,
-  realsLike,
-  refuseUnknownKeys,
-} from '@mdt/core';
-import { BoxIndex } from './box-index.js';
-import { bestFirst, byLabel, compareRows } from './order.js';
+import { checkDetections, type Detections, type Extent, InputError, realsLike, refuseUnknownKeys } from '@mdt/core';
+import { greedyClusters } from '@mdt/native-ops';
+import { bestFirst, compareRows } from './order.js';
 
 export interface MergeSlicesOptions {
   /** Boxes of other slices belong to the same object when they overlap its best box by strictly more; 0 or more. */
@@ -39,44 +30,40 @@ export interface MergedSlices extends Detections<3> {
  * @throws RangeError for arrays that disagree
  */
 export function mergeSlices(detections: Detections<2>, slices: Int32Array, options: MergeSlicesOptions): MergedSlices {
-  const { iouThreshold, plus, legacy } = checkOptions(options);
+  const { iouThreshold, extent, legacy } = checkOptions(options);
   const n = checkDetections(detections, who);
   if (slices.length !== n) throw new RangeError(`${who}: slices has ${slices.length} values, expected ${n} (one per box)`);
   checkValues(detections);
-  const { boxes, scores } = detections;
-  const merged: { core: number; label: number; first: number; last: number }[] = [];
-  for (const [label, members] of byLabel(detections.labels)) {
-    const order = bestFirst(
-      members.map((i) => scores[i]!),
-      (a, b) => slices[members[a]!]! - slices[members[b]!]! || compareRows(boxes, 4, members[a]!, members[b]!),
-    ).map((k) => members[k]!);
-    const rows = new Float64Array(order.length * 4);
-    order.forEach((i, rank) => {
-      rows.set(boxes.subarray(i * 4, i * 4 + 4), rank * 4);
-    });
-    const index = new BoxIndex(rows, 2, plus);
-    const taken = new Uint8Array(order.length);
-    const found = new Int32Array(order.length);
-    let stale = 0;
-    for (let core = 0; core < order.length; core++) {
-      if (taken[core]) continue;
-      const near = found.subarray(0, index.near(core, found));
-      const matches = near.filter((i) => !taken[i] && iouAt(rows, core * 4, rows, i * 4, 2, plus) > iouThreshold);
-      const { first, last } = runAround(slices[order[core]!]!, new Set(Array.from(matches, (i) => slices[order[i]!]!)));
-      taken[core] = 1;
-      for (const i of matches) {
-        const slice = slices[order[i]!]!;
-        if (slice >= first && slice <= last) taken[i] = 1;
-      }
-      merged.push({ core: order[core]!, label, first, last });
-      stale += matches.length;
-      if (stale * 2 > index.size) {
-        index.drop(taken);
-        stale = 0;
-      }
+  const { boxes, scores, labels } = detections;
+  const order = bestFirst(scores, (i, j) => labels[i]! - labels[j]! || slices[i]! - slices[j]! || compareRows(boxes, 4, i, j));
+  const rows = new Float64Array(n * 4);
+  for (let rank = 0; rank < n; rank++) {
+    const at = order[rank]! * 4;
+    for (let k = 0; k < 4; k++) rows[rank * 4 + k] = boxes[at + k]!;
+  }
+  const owners = greedyClusters(rows, { dim: 2, iouThreshold, extent, ...layersOf(labels, slices, order) });
+  const first = new Int32Array(n);
+  const last = new Int32Array(n);
+  const found: number[] = [];
+  for (let rank = 0; rank < n; rank++) {
+    const core = owners[rank]!;
+    const slice = slices[order[rank]!]!;
+    if (core === rank) {
+      found.push(rank);
+      first[rank] = slice;
+      last[rank] = slice;
+    } else {
+      first[core] = Math.min(first[core]!, slice);
+      last[core] = Math.max(last[core]!, slice);
     }
   }
-  if (!legacy) {
+  const merged = found.map((rank): Merged => {
+    const core = order[rank]!;
+    return { core, label: labels[core]!, first: first[rank]!, last: last[rank]! };
+  });
+  if (legacy)
+    merged.sort((a, b) => a.label - b.label); // stable: within a class the order stays
+  else {
     merged.sort(
       (a, b) =>
         scores[b.core]! - scores[a.core]! || a.label - b.label || a.first - b.first || compareRows(boxes, 4, a.core, b.core),
@@ -97,13 +84,43 @@ export function mergeSlices(detections: Detections<2>, slices: Int32Array, optio
 
 const who = 'mergeSlices';
 
-/** First and last slice of the unbroken run of `slices` around `start`. */
-function runAround(start: number, slices: ReadonlySet<number>): { first: number; last: number } {
-  let first = start;
-  let last = start;
-  while (slices.has(first - 1)) first--;
-  while (slices.has(last + 1)) last++;
-  return { first, last };
+interface Merged {
+  /** The best box. */
+  core: number;
+  label: number;
+  /** Slices, both included. */
+  first: number;
+  last: number;
+}
+
+/** Groups of ranks: the slices of one class, linked to the slices beside them that have boxes of the class. */
+function layersOf(labels: Int32Array, slices: Int32Array, order: Int32Array): { groups: Int32Array; links: Int32Array } {
+  const known = new Map<number, Map<number, number>>();
+  const groups = new Int32Array(order.length);
+  let count = 0;
+  for (let rank = 0; rank < order.length; rank++) {
+    const label = labels[order[rank]!]!;
+    const slice = slices[order[rank]!]!;
+    let layers = known.get(label);
+    if (!layers) {
+      layers = new Map();
+      known.set(label, layers);
+    }
+    let layer = layers.get(slice);
+    if (layer === undefined) {
+      layer = count++;
+      layers.set(slice, layer);
+    }
+    groups[rank] = layer;
+  }
+  const links = new Int32Array(2 * count);
+  for (const layers of known.values()) {
+    for (const [slice, layer] of layers) {
+      links[2 * layer] = layers.get(slice - 1) ?? -1;
+      links[2 * layer + 1] = layers.get(slice + 1) ?? -1;
+    }
+  }
+  return { groups, links };
 }
 
 function checkOptions(options: MergeSlicesOptions) {
@@ -115,7 +132,7 @@ function checkOptions(options: MergeSlicesOptions) {
   if (extent !== 'half-open' && extent !== 'inclusive') {
     throw new InputError('invalid-option', `${who}: extent is ${String(extent)}, expected 'half-open' or 'inclusive'`);
   }
-  return { iouThreshold, plus: extentOffset(extent), legacy };
+  return { iouThreshold, extent, legacy };
 }
 
 function checkValues({ boxes, scores }: Detections<2>): void {

@@ -1,7 +1,7 @@
 import { type Detections, type Dim, type Extent, extentOffset, InputError, iouAt, realsLike, refuseUnknownKeys } from '@mdt/core';
-import { BoxIndex } from './box-index.js';
+import { greedyClusters } from '@mdt/native-ops';
 import { type Candidates, checkCandidates } from './candidates.js';
-import { bestFirst, byLabel, compareRows } from './order.js';
+import { bestFirst, compareRows } from './order.js';
 
 export interface WbcOptions {
   /** Boxes join a cluster whose best box they overlap by strictly more than this share of their union; 0 or more. */
@@ -56,113 +56,119 @@ export function weightedBoxClustering<D extends Dim>(candidates: Candidates<D>, 
   checkCandidates(candidates, who);
   checkValues(candidates);
   const { dim, boxes, scores } = candidates;
-  const clusters: Cluster[] = [];
-  for (const [label, members] of byLabel(candidates.labels)) {
-    for (const cluster of clusterClass(candidates, members, label, settings)) {
-      if (cluster.score > minScore) clusters.push(cluster);
-    }
+  const width = 2 * dim;
+  const clusters = clusterAll(candidates, settings);
+  const { labels } = clusters;
+  const kept: number[] = [];
+  for (let c = 0; c < labels.length; c++) if (clusters.scores[c]! > minScore) kept.push(c);
+  if (legacy)
+    kept.sort((a, b) => labels[a]! - labels[b]!); // stable: within a class by the best box
+  else {
+    kept.sort(
+      (a, b) => clusters.scores[b]! - clusters.scores[a]! || labels[a]! - labels[b]! || compareRows(clusters.boxes, width, a, b),
+    );
   }
-  if (!legacy) {
-    clusters.sort((a, b) => b.score - a.score || a.label - b.label || compareBoxes(a.box, b.box));
-  }
-  const merged = {
-    boxes: realsLike([boxes], clusters.length * 2 * dim),
-    scores: realsLike([scores], clusters.length),
-  };
-  clusters.forEach(({ box, score }, i) => {
-    merged.boxes.set(box, i * 2 * dim);
-    merged.scores[i] = score;
+  const merged = { boxes: realsLike([boxes], kept.length * width), scores: realsLike([scores], kept.length) };
+  kept.forEach((c, i) => {
+    for (let k = 0; k < width; k++) merged.boxes[i * width + k] = clusters.boxes[c * width + k]!;
+    merged.scores[i] = clusters.scores[c]!;
   });
-  return { dim, ...merged, labels: Int32Array.from(clusters, ({ label }) => label) };
+  return { dim, ...merged, labels: Int32Array.from(kept, (c) => labels[c]!) };
 }
 
 const who = 'weightedBoxClustering';
 
-interface Cluster {
-  box: number[];
-  score: number;
-  label: number;
+/** One entry (of boxes one row) for each cluster. */
+interface Clusters {
+  boxes: Float64Array;
+  scores: Float64Array;
+  labels: Int32Array;
 }
 
 interface Settings {
   iouThreshold: number;
   predictionsPerTile: number;
-  plus: 0 | 1;
+  extent: Extent;
   sizeWeight: boolean;
   countBoxes: boolean;
   missingWeight: number;
 }
 
-/** The clusters of one class, by the score of their best box. */
-function clusterClass(candidates: Candidates, members: readonly number[], label: number, settings: Settings): Cluster[] {
+/** The clusters of all classes, by the score of their best box. */
+function clusterAll(candidates: Candidates, settings: Settings): Clusters {
   const { dim } = candidates;
-  const { iouThreshold, predictionsPerTile, plus, sizeWeight, countBoxes, missingWeight } = settings;
+  const { iouThreshold, predictionsPerTile, extent, sizeWeight, countBoxes, missingWeight } = settings;
   const width = 2 * dim;
-  const { boxes, sizes, scores, weights, overlaps, patches } = ranked(candidates, members, plus);
-  const n = scores.length;
-  const index = new BoxIndex(boxes, dim, plus);
-  const taken = new Uint8Array(n);
-  const found = new Int32Array(n);
-  const ious = new Float64Array(n);
-  const lastSeed = new Int32Array(n); // per patch: the seed, plus 1, of the last cluster that it is in
-  let stale = 0;
-  const clusters: Cluster[] = [];
-  for (let seed = 0; seed < n; seed++) {
-    if (taken[seed]) continue;
-    let count = 0;
-    const near = index.near(seed, found);
-    for (let k = 0; k < near; k++) {
-      const i = found[k]!;
-      if (taken[i] || i === seed) continue;
-      const overlap = iouAt(boxes, seed * width, boxes, i * width, dim, plus);
-      if (overlap > iouThreshold) {
-        ious[i] = overlap;
-        found[count++] = i;
-      }
-    }
-    ious[seed] = 1; // the best box belongs to its cluster at any threshold
-    found[count++] = seed;
-    sortFront(found, count); // by rank: sums must not depend on how the index lies in memory
+  const plus = extentOffset(extent);
+  const { boxes, sizes, scores, labels, weights, overlaps, patches } = ranked(candidates, plus);
+  const owners = greedyClusters(boxes, { dim, iouThreshold, extent, groups: labels });
+  const { members, starts } = membersOf(owners);
+  const count = starts.length - 1;
+  const clusters = {
+    boxes: new Float64Array(count * width),
+    scores: new Float64Array(count),
+    labels: new Int32Array(count),
+  };
+  const lastIn = new Int32Array(patches.length).fill(-1); // per patch: the last cluster that it is in
+  const box = new Float64Array(width);
+  for (let cluster = 0; cluster < count; cluster++) {
+    const from = starts[cluster]!;
+    const to = starts[cluster + 1]!;
+    const seed = members[from]!;
     let weightSum = 0;
     let scoreSum = 0;
     let overlapSum = 0;
     let distinct = 0;
-    const box: number[] = new Array(width).fill(0);
-    for (let c = 0; c < count; c++) {
-      const i = found[c]!;
-      const weight = ious[i]! * (sizeWeight ? sizes[i]! : 1) * weights[i]!;
+    box.fill(0);
+    for (let m = from; m < to; m++) {
+      const i = members[m]!;
+      // The best box counts in full, also where its IoU with itself is not quite 1.
+      const overlap = i === seed ? 1 : iouAt(boxes, seed * width, boxes, i * width, dim, plus);
+      const weight = overlap * (sizeWeight ? sizes[i]! : 1) * weights[i]!;
       weightSum += weight;
       scoreSum += scores[i]! * weight;
       overlapSum += overlaps[i]!;
       for (let k = 0; k < width; k++) box[k]! += boxes[i * width + k]! * scores[i]! * weight;
-      if (lastSeed[patches[i]!] !== seed + 1) distinct++;
-      lastSeed[patches[i]!] = seed + 1;
-      taken[i] = 1;
+      if (lastIn[patches[i]!] !== cluster) distinct++;
+      lastIn[patches[i]!] = cluster;
     }
-    const missing = Math.max(0, (predictionsPerTile * overlapSum) / count - (countBoxes ? count : distinct));
-    const score = scoreSum / (weightSum + (missingWeight * missing * weightSum) / count);
-    for (let k = 0; k < width; k++) box[k]! /= scoreSum;
-    clusters.push({ box, score, label });
-    stale += count;
-    if (stale * 2 > index.size) {
-      index.drop(taken);
-      stale = 0;
-    }
+    const found = to - from;
+    const missing = Math.max(0, (predictionsPerTile * overlapSum) / found - (countBoxes ? found : distinct));
+    for (let k = 0; k < width; k++) clusters.boxes[cluster * width + k] = box[k]! / scoreSum;
+    clusters.scores[cluster] = scoreSum / (weightSum + (missingWeight * missing * weightSum) / found);
+    clusters.labels[cluster] = labels[seed]!;
   }
   return clusters;
 }
 
-/** What one class has, best score first; equal scores are ordered by all else that a candidate has. */
-function ranked(candidates: Candidates, members: readonly number[], plus: 0 | 1) {
-  const { dim, boxes: from, patchIds, centerWeights, overlapCounts } = candidates;
+/** The boxes of each cluster in ascending order, its seed first, those of cluster c from `starts[c]` on; clusters by their seeds. */
+function membersOf(owners: Int32Array): { members: Int32Array; starts: Int32Array } {
+  const n = owners.length;
+  const clusterOf = new Int32Array(n); // of seeds
+  const sizes: number[] = [];
+  for (let i = 0; i < n; i++) {
+    if (owners[i] === i) clusterOf[i] = sizes.push(0) - 1;
+    sizes[clusterOf[owners[i]!]!]!++; // a seed comes before what it takes
+  }
+  const starts = new Int32Array(sizes.length + 1);
+  for (let c = 0; c < sizes.length; c++) starts[c + 1] = starts[c]! + sizes[c]!;
+  const ends = starts.slice();
+  const members = new Int32Array(n);
+  for (let i = 0; i < n; i++) members[ends[clusterOf[owners[i]!]!]!++] = i;
+  return { members, starts };
+}
+
+/** The candidates that have a size, best score first; equal scores are ordered by all else that a candidate has. */
+function ranked(candidates: Candidates, plus: 0 | 1) {
+  const { dim, boxes: from, labels, patchIds, centerWeights, overlapCounts } = candidates;
   const width = 2 * dim;
-  const sized = members.filter((i) => {
+  const sized: number[] = [];
+  for (let i = 0; i < labels.length; i++) {
     const size = sizeOf(from, i * width, dim, plus);
-    return size > 0 && size < Number.POSITIVE_INFINITY;
-  });
+    if (size > 0 && size < Number.POSITIVE_INFINITY) sized.push(i);
+  }
   const n = sized.length;
-  const pick = (values: ArrayLike<number>, order: ArrayLike<number>) => {
-    const picked = new Float64Array(n);
+  const pick = <A extends Float64Array | Int32Array>(picked: A, values: ArrayLike<number>, order: ArrayLike<number>): A => {
     for (let i = 0; i < n; i++) picked[i] = values[order[i]!]!;
     return picked;
   };
@@ -170,13 +176,14 @@ function ranked(candidates: Candidates, members: readonly number[], plus: 0 | 1)
     const i = sized[a]!;
     const j = sized[b]!;
     return (
+      labels[i]! - labels[j]! ||
       compareRows(from, width, i, j) ||
       patchIds[i]! - patchIds[j]! ||
       centerWeights[i]! - centerWeights[j]! ||
       overlapCounts[i]! - overlapCounts[j]!
     );
   };
-  const order = bestFirst(pick(candidates.scores, sized), compareTies).map((k) => sized[k]!);
+  const order = bestFirst(pick(new Float64Array(n), candidates.scores, sized), compareTies).map((k) => sized[k]!);
   const boxes = new Float64Array(n * width);
   const sizes = new Float64Array(n);
   for (let rank = 0; rank < n; rank++) {
@@ -187,10 +194,11 @@ function ranked(candidates: Candidates, members: readonly number[], plus: 0 | 1)
   return {
     boxes,
     sizes,
-    scores: pick(candidates.scores, order),
-    weights: pick(centerWeights, order),
-    overlaps: pick(overlapCounts, order),
-    patches: numbered(pick(patchIds, order)),
+    scores: pick(new Float64Array(n), candidates.scores, order),
+    labels: pick(new Int32Array(n), labels, order),
+    weights: pick(new Float64Array(n), centerWeights, order),
+    overlaps: pick(new Float64Array(n), overlapCounts, order),
+    patches: numbered(pick(new Int32Array(n), patchIds, order)),
   };
 }
 
@@ -202,7 +210,7 @@ function sizeOf(boxes: ArrayLike<number>, at: number, dim: Dim, plus: 0 | 1): nu
 }
 
 /** Equal values get equal numbers, from 0 on without gaps. */
-function numbered(values: Float64Array): Int32Array {
+function numbered(values: Int32Array): Int32Array {
   const numbers = new Map<number, number>();
   const out = new Int32Array(values.length);
   for (let i = 0; i < values.length; i++) {
@@ -212,25 +220,6 @@ function numbered(values: Float64Array): Int32Array {
   }
   return out;
 }
-
-/** Sorts the first `count` values in place. */
-function sortFront(values: Int32Array, count: number): void {
-  if (count > 64) {
-    values.subarray(0, count).sort();
-    return;
-  }
-  for (let i = 1; i < count; i++) {
-    const value = values[i]!;
-    let at = i;
-    for (; at > 0 && values[at - 1]! > value; at--) values[at] = values[at - 1]!;
-    values[at] = value;
-  }
-}
-
-const compareBoxes = (a: readonly number[], b: readonly number[]): number => {
-  const k = a.findIndex((value, i) => value !== b[i]);
-  return k < 0 ? 0 : a[k]! - b[k]!;
-};
 
 const optionNames = [
   'iouThreshold',
@@ -259,7 +248,7 @@ function checkOptions(options: WbcOptions): Settings & { minScore: number; legac
   if (found !== 'patches' && found !== 'boxes') {
     throw new InputError('invalid-option', `${who}: found is ${String(found)}, expected 'patches' or 'boxes'`);
   }
-  const settings = { iouThreshold, predictionsPerTile, plus: extentOffset(extent), sizeWeight, missingWeight };
+  const settings = { iouThreshold, predictionsPerTile, extent, sizeWeight, missingWeight };
   return { ...settings, countBoxes: found === 'boxes', minScore, legacy };
 }
 

@@ -13,6 +13,7 @@ NAPI_MODULE_INIT() {
     mdt::expose_resample(env, exports);
     mdt::expose_roi_align(env, exports);
     mdt::expose_soft_nms(env, exports);
+    mdt::expose_greedy_clusters(env, exports);
     return exports;
   });
 }

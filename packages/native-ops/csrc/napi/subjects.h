@@ -9,6 +9,7 @@ void expose_boxes(napi_env env, napi_value exports);
 void expose_resample(napi_env env, napi_value exports);
 void expose_box_pairs(napi_env env, napi_value exports);
 void expose_components(napi_env env, napi_value exports);
+void expose_greedy_clusters(napi_env env, napi_value exports);
 void expose_masks(napi_env env, napi_value exports);
 void expose_soft_nms(napi_env env, napi_value exports);
 void expose_roi_align(napi_env env, napi_value exports);

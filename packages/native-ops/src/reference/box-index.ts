@@ -1,5 +1,4 @@
 import type { Dim } from '@mdt/core';
-import { keyBits, sortIndices } from './order.js';
 
 const children = 8;
 
@@ -10,18 +9,20 @@ const children = 8;
 export class BoxIndex {
   readonly #dim: Dim;
   readonly #plus: 0 | 1;
-  readonly #boxes: Float64Array;
+  readonly #boxes: ArrayLike<number>;
   /** Box ids in Morton order. */
   #leaves: Int32Array;
   /** Bounds of nodes: `[0]` of groups of leaves, the last one of everything. */
   #levels: Float64Array[] = [];
 
-  /** @param boxes finite rows; `plus` is 1 for inclusive extents, else 0 */
-  constructor(boxes: Float64Array, dim: Dim, plus: 0 | 1) {
+  /** @param members the rows of `boxes` to find, finite ones; `plus` is 1 for inclusive extents, else 0 */
+  constructor(boxes: ArrayLike<number>, members: Int32Array, dim: Dim, plus: 0 | 1) {
     this.#boxes = boxes;
     this.#dim = dim;
     this.#plus = plus;
-    this.#leaves = sortIndices(mortonKeys(boxes, dim));
+    const keys = mortonKeys(boxes, members, dim);
+    const order = Int32Array.from(members.keys()).sort((a, b) => keys[a]! - keys[b]! || a - b);
+    this.#leaves = order.map((k) => members[k]!);
     this.#build();
   }
 
@@ -29,9 +30,9 @@ export class BoxIndex {
     return this.#leaves.length;
   }
 
-  /** Drops the boxes for which `gone` is not 0. */
-  drop(gone: Uint8Array): void {
-    this.#leaves = this.#leaves.filter((id) => gone[id] === 0);
+  /** Keeps the boxes for which `stays` holds. */
+  retain(stays: (id: number) => boolean): void {
+    this.#leaves = this.#leaves.filter(stays);
     this.#build();
   }
 
@@ -101,32 +102,27 @@ export class BoxIndex {
 }
 
 /** The bits of the centres' grid cells, interleaved. They only decide how tight the tree is, not what it finds. */
-function mortonKeys(boxes: Float64Array, dim: Dim): Float64Array {
-  const width = 2 * dim;
-  const n = boxes.length / width;
-  const bits = Math.min(10, Math.floor(keyBits(n) / dim));
+function mortonKeys(boxes: ArrayLike<number>, members: Int32Array, dim: Dim): Float64Array {
+  const bits = 10;
   const cells = 2 ** bits;
   const spread = Int32Array.from({ length: cells }, (_, cell) => {
     let sum = 0;
     for (let bit = 0; bit < bits; bit++) sum += ((cell >> bit) & 1) * 2 ** (bit * dim);
     return sum;
   });
-  const keys = new Float64Array(n);
-  const centres = new Float64Array(n);
+  const keys = new Float64Array(members.length);
   for (let d = 0; d < dim; d++) {
+    const centres = Float64Array.from(members, (i) => boxes[2 * i * dim + d]! / 2 + boxes[(2 * i + 1) * dim + d]! / 2);
     let low = Number.POSITIVE_INFINITY;
     let high = Number.NEGATIVE_INFINITY;
-    for (let i = 0; i < n; i++) {
-      const centre = boxes[i * width + d]! / 2 + boxes[i * width + dim + d]! / 2;
-      centres[i] = centre;
-      if (centre < low) low = centre;
-      if (centre > high) high = centre;
+    for (const centre of centres) {
+      low = Math.min(low, centre);
+      high = Math.max(high, centre);
     }
     const scale = cells / (high - low);
-    for (let i = 0; i < n; i++) {
+    for (let k = 0; k < keys.length; k++) {
       // Not a number where all centres agree: the bit operation takes that as 0.
-      const cell = Math.min(cells - 1, (centres[i]! - low) * scale) | 0;
-      keys[i]! += spread[cell]! * 2 ** d;
+      keys[k]! += spread[Math.min(cells - 1, (centres[k]! - low) * scale) | 0]! * 2 ** d;
     }
   }
   return keys;
