@@ -11,11 +11,19 @@ export interface Contestant {
   name: string;
   /** One repetition; gives its seconds, start-up and transport not counted, and in words what came out, to compare by eye. */
   run(): Promise<{ seconds: number; outcome?: string }>;
-  /** The most memory its process ever held, where it has a process of its own. */
-  peakBytes?(): Promise<number>;
+  /** Peak memory, where it has a process of its own. */
+  memory?(): Promise<Memory>;
   /** Lines to print under the table, asked for after the last repetition. */
   notes?(): Promise<string[]>;
   close(): Promise<void>;
+}
+
+/** The most memory of a process that ever was in use. */
+export interface Memory {
+  /** What the system gave the process. */
+  residentBytes: number;
+  /** What the tensors of its engine held, where the process knows. */
+  allocatedBytes?: number;
 }
 
 /** One question: ours beside its peers. Contestants start when the case does. */
@@ -23,6 +31,8 @@ export interface Case {
   /** Subject, dimension, size, direction, precision, as in `conv3d 36-36 32x64x64 forward bfloat16`. */
   name: string;
   ours: () => Promise<Contestant>;
+  /** Ours in other ways, by the case's name of each: they take turns with the rest, so that a slow peer runs once for all. */
+  further?: Readonly<Record<string, () => Promise<Contestant>>>;
   peers: readonly (() => Promise<Contestant>)[];
 }
 
@@ -39,8 +49,12 @@ export interface Row {
   /** (largest − least) / least of the ratios of the single repetitions. */
   spread: number;
   repetitions: number;
+  /** Resident memory of the processes. */
   oursPeakBytes?: number;
   peerPeakBytes?: number;
+  /** What the tensors of the engines held. */
+  oursAllocatedBytes?: number;
+  peerAllocatedBytes?: number;
 }
 
 /** The row that the times of interleaved repetitions give. */
@@ -62,29 +76,42 @@ export function rowOf(name: string, peerName: string, ours: readonly number[], p
 }
 
 /** Runs one case: all contestants warm up, then take turns, so that a slow moment of the machine meets all of them. */
-async function runCase({ name, ours, peers }: Case, { repeat, warmUp }: { repeat: number; warmUp: number }): Promise<Row[]> {
+async function runCase(
+  { name, ours, further = {}, peers }: Case,
+  { repeat, warmUp }: { repeat: number; warmUp: number },
+): Promise<Row[]> {
   const contestants: Contestant[] = [];
+  const own = [name, ...Object.keys(further)];
   try {
-    for (const start of [ours, ...peers]) contestants.push(await start());
+    for (const start of [ours, ...Object.values(further), ...peers]) contestants.push(await start());
     const times = contestants.map((): number[] => []);
     for (let i = -warmUp; i < repeat; i++) {
       for (const [c, contestant] of contestants.entries()) {
         const { seconds, outcome } = await contestant.run();
         if (i >= 0) times[c]!.push(seconds);
         const turn = i < 0 ? 'warm-up' : `${i + 1}/${repeat}`;
-        process.stderr.write(`  ${name}: ${contestant.name} ${turn} ${duration(seconds)}${outcome ? `, ${outcome}` : ''}\n`);
+        const who = `${own[c] ?? name}: ${contestant.name}`;
+        process.stderr.write(`  ${who} ${turn} ${duration(seconds)}${outcome ? `, ${outcome}` : ''}\n`);
       }
     }
-    const memory = await Promise.all(contestants.map((contestant) => contestant.peakBytes?.()));
+    const memory = await Promise.all(contestants.map((contestant) => contestant.memory?.()));
     for (const contestant of contestants) for (const line of (await contestant.notes?.()) ?? []) console.log(line);
-    return contestants.slice(1).map((peer, i) => ({
-      ...rowOf(name, peer.name, times[0]!, times[i + 1]!),
-      ...(memory[0] === undefined ? {} : { oursPeakBytes: memory[0] }),
-      ...(memory[i + 1] === undefined ? {} : { peerPeakBytes: memory[i + 1]! }),
-    }));
+    return own.flatMap((caseName, o) =>
+      contestants.slice(own.length).map((peer, p) => ({
+        ...rowOf(caseName, peer.name, times[o]!, times[own.length + p]!),
+        ...memoryOf('ours', memory[o]),
+        ...memoryOf('peer', memory[own.length + p]),
+      })),
+    );
   } finally {
     await Promise.all(contestants.map((contestant) => contestant.close()));
   }
+}
+
+function memoryOf(side: 'ours' | 'peer', memory: Memory | undefined): Partial<Row> {
+  if (!memory) return {};
+  const { residentBytes, allocatedBytes } = memory;
+  return { [`${side}PeakBytes`]: residentBytes, ...(allocatedBytes && { [`${side}AllocatedBytes`]: allocatedBytes }) };
 }
 
 /** A contestant in this process: `work` is awaited; typed arrays in, typed arrays out. */
@@ -142,7 +169,8 @@ function writeResults(name: string, rows: readonly Row[], cases: readonly Case[]
     // the first run of this benchmark
   }
   const fresh = new Set(rows.map((row) => row.case));
-  const merged = cases.flatMap((one) => (fresh.has(one.name) ? rows : before).filter((row) => row.case === one.name));
+  const known = cases.flatMap((one) => [one.name, ...Object.keys(one.further ?? {})]);
+  const merged = known.flatMap((one) => (fresh.has(one) ? rows : before).filter((row) => row.case === one));
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, `${JSON.stringify(merged, null, 2)}\n`);
 }
@@ -151,7 +179,7 @@ function writeResults(name: string, rows: readonly Row[], cases: readonly Case[]
 export function formatRows(rows: readonly Row[]): string {
   const gigabytes = (bytes: number | undefined) => (bytes === undefined ? '' : `${(bytes / 1e9).toFixed(2)} GB`);
   const table = [
-    ['case', 'ours', 'peer', 'ours / peer', 'spread', 'our peak', "peer's peak", 'peer'],
+    ['case', 'ours', 'peer', 'ours / peer', 'spread', 'our peak', "peer's peak", 'our tensors', "peer's tensors", 'peer'],
     ...rows.map((row) => [
       row.case,
       duration(row.ours),
@@ -160,6 +188,8 @@ export function formatRows(rows: readonly Row[]): string {
       `${(100 * row.spread).toFixed(0)} %`,
       gigabytes(row.oursPeakBytes),
       gigabytes(row.peerPeakBytes),
+      gigabytes(row.oursAllocatedBytes),
+      gigabytes(row.peerAllocatedBytes),
       row.peerName,
     ]),
   ];

@@ -1,124 +1,148 @@
 // npm run learn: trains each of the ten detectors on the original's toy tasks, small, and says what it reached and how fast.
 //
-//   --minutes N     for all runs together (default 100), shared evenly
-//   --detectors A,B default all ten      --tasks A,B   default donuts_shape for volumes, all three for images
-//   --seeds N       default 1            --out DIR     default runs/learn
+//   --detectors A,B  default all ten         --tasks A,B  default donuts_shape
+//   --seeds A,B      default 0               --out DIR    default runs/learn
+//   --steps N        default as in learn-recipes.ts       --precision float32|bfloat16  default bfloat16
+//   --again          runs that have a result are made anew
 //
-// 2D images are 128×128 with the original's objects; volumes 32×64×64 with objects of half their size.
-import { mkdir, writeFile } from 'node:fs/promises';
+// Each run leaves DIR/NAME.json and its curves as an image; a call goes on where the last one stopped.
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { mirror } from '@mdt/augment';
 import type { Dim } from '@mdt/core';
 import {
   adam,
   cosine,
-  createDetector,
-  type DetectorConfig,
   type DetectorKind,
   detectorKinds,
-  duration,
   type EpochReport,
-  generateToy,
   openDataset,
   patches,
   plotTraining,
   selectEngine,
   type ToyTask,
+  type TrainingPrecision,
   train,
   writePlot,
 } from '@mdt/toolkit';
+import { dimOf, type Recipe, recipeOf, writeToy } from './learn-recipes.js';
 
 const { values: given } = parseArgs({
   options: {
-    minutes: { type: 'string', default: '100' },
     detectors: { type: 'string', default: detectorKinds.join(',') },
-    tasks: { type: 'string' },
-    seeds: { type: 'string', default: '1' },
+    tasks: { type: 'string', default: 'donuts_shape' },
+    seeds: { type: 'string', default: '0' },
+    steps: { type: 'string' },
+    precision: { type: 'string', default: 'bfloat16' },
+    threads: { type: 'string', default: '2' },
     out: { type: 'string', default: 'runs/learn' },
+    again: { type: 'boolean', default: false },
+    override: { type: 'string', default: '{}' },
   },
 });
-const tasks: readonly ToyTask[] = ['donuts_shape', 'donuts_pattern', 'circles_scale'];
-const size = { 2: [128, 128], 3: [32, 64, 64] } as const;
 const iouThresholds = [0.1, 0.5];
 
-/** The parts of each kind that learn fast from a few hundred images: more anchors than the original's six, per image. */
-function configOf(kind: DetectorKind, classes: string[]): DetectorConfig {
-  const dim = kind.endsWith('3D') ? 3 : 2;
-  const backbone = { startFilters: dim === 2 ? 16 : 12, outChannels: dim === 2 ? 64 : 24, norm: 'instance' } as const;
-  const common = { kind, classes, patchSize: size[dim], backbone };
-  if (kind.startsWith('DetectionUNet')) return common;
-  const anchored = {
-    ...common,
-    headFilters: dim === 2 ? 64 : 24,
-    sampler: { anchorsPerImage: 32, poolSize: 20 },
-    nms: { iouThreshold: 0.1 },
-  };
-  if (kind.startsWith('RetinaUNet')) return { ...anchored, segmentPerClass: true };
-  if (kind.startsWith('RetinaNet')) return anchored;
-  const sampler = { anchorsPerImage: 16, poolSize: 10, meanOver: 'batch' } as const;
-  const proposals = { training: 100, inference: 100, addTargets: true };
-  return { ...anchored, proposals, boxHead: { sampler, filters: dim === 2 ? 128 : 64 } };
+/** One validation: where the run stood, and what it found. */
+interface Point {
+  step: number;
+  /** Processor seconds of the steps so far, all threads together; validations are not counted. */
+  cpuSeconds: number;
+  /** Seconds of the steps so far, as they passed. */
+  seconds: number;
+  losses: Record<string, number>;
+  metrics: Record<string, number>;
 }
 
 interface Outcome {
   detector: DetectorKind;
   task: ToyTask;
   seed: number;
-  best: Record<string, number>;
-  minutes: number;
+  precision: string;
   steps: number;
+  batchSize: number;
+  /** The best of each metric. */
+  best: Record<string, number>;
+  /** Validations included. */
+  minutes: number;
+  points: Point[];
 }
 
-async function run(kind: DetectorKind, task: ToyTask, seed: number, seconds: number): Promise<Outcome> {
-  const dim = (kind.endsWith('3D') ? 3 : 2) as Dim;
+async function run(kind: DetectorKind, task: ToyTask, seed: number): Promise<Outcome> {
+  const dim = dimOf(kind);
   const folder = join(given.out, 'data', `${task}-${dim}d`);
-  const radius = dim === 2 ? 20 : 10;
-  const count = { train: dim === 2 ? 400 : 100, validation: 60, test: 0 };
-  await generateToy<Dim>(folder, { task, dim, size: size[dim], count, seed: 0, radius, negatives: 0 }, { overwrite: true });
+  if (!(await exists(join(folder, 'dataset.json')))) await writeToy(folder, task, dim);
   const dataset = await openDataset(folder);
-  const detector = createDetector(configOf(kind, [...dataset.classes]));
-  const optimizer = adam({ learningRate: 5e-4, epsilon: 1e-8 });
-  const batchSize = dim === 2 ? 8 : 2;
+  const recipe = { ...recipeOf(kind, dataset.classes), ...JSON.parse(given.override) } as Recipe;
+  const { detector, batchSize, learningRate, every } = recipe;
+  const steps = given.steps === undefined ? recipe.steps : Number(given.steps);
+  const optimizer = adam({ learningRate });
+  const augment = mirror<Dim>({ axes: dim === 2 ? ['y', 'x'] : ['z', 'y', 'x'] });
+  const points: Point[] = [];
   const epochs: EpochReport[] = [];
   const started = performance.now();
+  let [seconds, cpuSeconds] = [0, 0];
+  let [mark, cpuMark] = [performance.now(), process.cpuUsage()];
+  const count = () => {
+    const { user, system } = process.cpuUsage(cpuMark);
+    cpuSeconds += (user + system) / 1e6;
+    seconds += (performance.now() - mark) / 1000;
+  };
   const training = train(detector, {
-    batches: patches(dataset.split('train'), { patchSize: detector.patchSize, batchSize, foreground: 1, seed }),
-    ...{ stepsPerEpoch: 50, epochs: 1000, optimizer, schedule: cosine({ warmUp: 0.02 }), seed, timeBudgetSeconds: seconds },
-    validate: { on: dataset.split('validation'), iouThresholds, every: 2, predict: { minOverlap: 0 } },
+    batches: patches(dataset.split('train'), { patchSize: detector.patchSize, batchSize, foreground: 1, augment, seed }),
+    stepsPerEpoch: every,
+    epochs: Math.ceil(steps / every),
+    optimizer,
+    schedule: cosine({ warmUp: 0.02, final: 0.01 }),
+    seed,
+    onStep: ({ step }) => {
+      if (step % every === 0) count();
+    },
+    validate: { on: dataset.split('validation'), iouThresholds, predict: { minOverlap: 0, batchSize: dim === 2 ? 4 : 1 } },
   });
   for await (const epoch of training) {
+    const { step, losses, metrics } = epoch;
+    points.push({ step, cpuSeconds, seconds, losses, metrics });
     epochs.push(epoch);
-    console.log(`  epoch ${epoch.index}: ${JSON.stringify({ ...epoch.losses, ...epoch.metrics }, round)}`);
+    console.log(`  ${JSON.stringify(points.at(-1), round)}`);
+    [mark, cpuMark] = [performance.now(), process.cpuUsage()];
   }
-  const minutes = (performance.now() - started) / 60_000;
   optimizer.dispose();
   detector.dispose();
-  const name = join(given.out, `${kind}-${task}-${seed}`);
-  await writeFile(`${name}.json`, `${JSON.stringify(epochs, null, 1)}\n`);
-  await writePlot(name, plotTraining(epochs, { best: 'ap' }));
   const best: Record<string, number> = {};
-  for (const { metrics } of epochs) {
+  for (const { metrics } of points) {
     for (const [key, value] of Object.entries(metrics)) best[key] = Math.max(best[key] ?? 0, value);
   }
-  return { ...{ detector: kind, task, seed, best, minutes }, steps: epochs.length * 50 };
+  const minutes = (performance.now() - started) / 60_000;
+  const outcome = { ...{ detector: kind, task, seed, precision: given.precision, steps, batchSize, best, minutes }, points };
+  const name = join(given.out, `${kind}-${task}-${seed}`);
+  await writePlot(name, plotTraining(epochs, { title: `${kind}, ${task}, seed ${seed}`, best: 'ap@0.1' }));
+  await writeFile(`${name}.json`, `${JSON.stringify(outcome, round, 1)}\n`);
+  return outcome;
 }
 
-const round = (_: string, value: unknown) => (typeof value === 'number' ? Number(value.toPrecision(3)) : value);
+const round = (_: string, value: unknown) => (typeof value === 'number' ? Number(value.toPrecision(4)) : value);
+
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
 
 const kinds = given.detectors.split(',') as DetectorKind[];
 const unknown = kinds.find((kind) => !detectorKinds.includes(kind));
 if (unknown) throw new Error(`learn: there is no detector '${unknown}', expected some of ${detectorKinds.join(', ')}`);
-const runs = kinds.flatMap((kind) => {
-  const own = (given.tasks?.split(',') as ToyTask[] | undefined) ?? (kind.endsWith('3D') ? tasks.slice(0, 1) : tasks);
-  return own.flatMap((task) => Array.from({ length: Number(given.seeds) }, (_, seed) => ({ kind, task, seed })));
-});
 await mkdir(given.out, { recursive: true });
-await selectEngine();
-const seconds = (60 * Number(given.minutes)) / runs.length;
+await selectEngine({ precision: given.precision as TrainingPrecision, threads: Number(given.threads) });
 const outcomes: Outcome[] = [];
-for (const { kind, task, seed } of runs) {
-  console.log(`${kind} on ${task}, seed ${seed}: ${duration(seconds)}`);
-  outcomes.push(await run(kind, task, seed, seconds));
-  await writeFile(join(given.out, 'results.json'), `${JSON.stringify(outcomes, null, 1)}\n`);
+for (const seed of given.seeds.split(',').map(Number)) {
+  for (const task of given.tasks.split(',') as ToyTask[]) {
+    for (const kind of kinds) {
+      const path = join(given.out, `${kind}-${task}-${seed}.json`);
+      const known = !given.again && (await exists(path));
+      console.log(`${kind} on ${task}, seed ${seed}${known ? ': there is a result' : ''}`);
+      outcomes.push(known ? (JSON.parse(await readFile(path, 'utf8')) as Outcome) : await run(kind, task, seed));
+    }
+  }
 }
-console.table(outcomes.map(({ best, ...rest }) => ({ ...rest, minutes: rest.minutes.toFixed(1), ...best })));
+console.table(outcomes.map(({ best, minutes, points: _points, ...rest }) => ({ ...rest, minutes: minutes.toFixed(1), ...best })));

@@ -11,7 +11,10 @@ export interface Answer {
   seconds?: number;
   /** What a run gave, in words. */
   outcome?: string;
+  /** Peak of resident memory. */
   bytes?: number;
+  /** Peak of what tensors held. */
+  allocated?: number;
   notes?: string[];
 }
 
@@ -55,7 +58,10 @@ export async function startProcess(
       const { seconds, outcome } = await ask({ do: 'run' });
       return { seconds: seconds!, ...(outcome === undefined ? {} : { outcome }) };
     },
-    peakBytes: async () => (await ask({ do: 'memory' })).bytes!,
+    memory: async () => {
+      const { bytes, allocated } = await ask({ do: 'memory' });
+      return { residentBytes: bytes!, ...(allocated && { allocatedBytes: allocated }) };
+    },
     ask,
     close,
   };

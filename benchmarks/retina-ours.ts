@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type Dim, type GroundTruth, readSafetensors, rng, type SafeTensor, toFloat32, writeSafetensors } from '@mdt/core';
 import { type Detector, originalName, toOriginalLayout } from '@mdt/detectors';
-import { profile, useTorch } from '@mdt/tfjs-torch';
+import { engineMemory, profile, resetPeakMemory, useTorch } from '@mdt/tfjs-torch';
 import { adam } from '@mdt/toolkit';
 import * as tf from '@tensorflow/tfjs-core';
 import { planarDetector, volumetricDetector } from './original-detectors.js';
@@ -48,12 +48,14 @@ async function workOn<D extends Dim>(detector: Detector<D>, dim: D, aCase: Retin
     return `${detections.reduce((sum, { scores }) => sum + scores.length, 0)} detections`;
   };
   profile(); // forgets what building took
+  resetPeakMemory();
   let runs = 0;
   return {
     run: async () => {
       runs += 1;
       return direction === 'step' ? step() : infer();
     },
+    allocated: () => engineMemory().peakBytes,
     notes: () => profileLines(`${aCase.model ?? 'retina_unet'} ${dim}D ${direction}, patch ${patchSize.join('x')}`, runs),
   };
 }

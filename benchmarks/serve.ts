@@ -8,6 +8,8 @@ export interface Work {
   run(): Promise<string | (() => string) | undefined>;
   /** Lines for the reader, after the last repetition. */
   notes?(): string[];
+  /** The most bytes that tensors held. */
+  allocated?(): number;
 }
 
 /** Answers the requests of a benchmark on stdin, one line each; `prepare` gives the work of a case. */
@@ -19,7 +21,10 @@ export async function serve(prepare: (aCase: never) => Promise<Work>): Promise<v
       return {};
     }
     if (!work) throw new Error(`'${request.do}' before 'prepare'`);
-    if (request.do === 'memory') return { bytes: peakBytes() };
+    if (request.do === 'memory') {
+      const allocated = work.allocated?.();
+      return { bytes: peakBytes(), ...(allocated && { allocated }) };
+    }
     if (request.do === 'notes') return { notes: work.notes?.() ?? [] };
     const started = performance.now();
     const result = await work.run();

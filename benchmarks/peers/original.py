@@ -3,6 +3,7 @@
 Needs numpy, scipy, pandas, scikit-learn, matplotlib, scikit-image and batchgenerators beside torch.
 """
 
+import gc
 import sys
 
 import numpy as np
@@ -41,7 +42,7 @@ def prepare(case):
                 boxes = net.test_forward(batch)["boxes"]
             return f"{sum(map(len, boxes))} detections"
 
-        return infer
+        return with_peak(infer)
     net.train()
     optimizer = torch.optim.Adam(net.parameters(), 1e-4)
 
@@ -52,7 +53,24 @@ def prepare(case):
         optimizer.step()
         return f"loss {results['torch_loss'].item():.4f}"
 
-    return step
+    return with_peak(step)
+
+
+def with_peak(work):
+    """`work`, whose first call, the warm-up, also counts what PyTorch allocates: its attribute `allocated` is the peak in bytes."""
+
+    def run():
+        if hasattr(run, "allocated"):
+            return work()
+        storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in gc.get_objects() if torch.is_tensor(t)}
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+            outcome = work()
+        events = [event for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]
+        live = np.cumsum([event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())])
+        run.allocated = int(sum(storages.values()) + max(0, live.max(initial=0)))
+        return outcome
+
+    return run
 
 
 def masks_of(boxes, size):

@@ -14,7 +14,8 @@ def peak_bytes():
 
 def serve(prepare):
     """`prepare(case)` gives a function without arguments; every `run` request times one call of it, which says what came out,
-    or gives a function that does, which is called when the clock has stopped.
+    or gives a function that does, which is called when the clock has stopped. What the function has as its attribute `allocated`
+    is the most bytes that its tensors held.
 
     Anything that libraries print goes to stderr, so that stdout carries answers only.
     """
@@ -33,7 +34,8 @@ def serve(prepare):
                 seconds = time.perf_counter() - started
                 answer = {"seconds": seconds, "outcome": outcome() if callable(outcome) else outcome}
             elif request["do"] == "memory":
-                answer = {"bytes": peak_bytes()}
+                allocated = getattr(run, "allocated", None)
+                answer = {"bytes": peak_bytes(), **({"allocated": allocated} if allocated else {})}
             else:
                 raise ValueError(f"unknown request {request['do']!r}")
         except Exception as error:  # the benchmark shows it and stops

@@ -43,6 +43,7 @@ import { Network } from './network.js';
 import { denseRecord, type NetworkParts } from './network-parts.js';
 import { type Rois, roiAlign } from './ops/roi-align.js';
 import { type ProposalOptions, resolveProposals, withTargets } from './proposals.js';
+import { type Reading, readLater, readNow } from './reading.js';
 import { type RoiSample, sampleRois } from './roi-sampling.js';
 import { scope } from './scope.js';
 import { withoutGradients } from './without-gradients.js';
@@ -187,27 +188,24 @@ export abstract class TwoStage<D extends Dim, C extends string> extends Network<
     return this.proposalOptions[this.legacy ? 'training' : use];
   }
 
-  /** The proposals of each image, from the first stage's outputs. */
-  propose(
+  /** The proposals of each image, from the first stage's outputs. The JS thread waits for them; `detect` does not. */
+  propose(first: Pick<FirstStage, 'logits' | 'deltas'>, batchSize: number, use: 'training' | 'inference'): Proposals[] {
+    return readNow(this.#propose(first, batchSize, use));
+  }
+
+  *#propose(
     { logits, deltas }: Pick<FirstStage, 'logits' | 'deltas'>,
     batchSize: number,
     use: 'training' | 'inference',
-  ): Proposals[] {
+  ): Reading<Proposals[]> {
     const { classLoss, boxCoder, grid } = this.anchorStage;
     const { preNmsTopK, iouThreshold } = this.proposalOptions;
-    const scores = logits.map((level) => {
-      const [count, outputs] = level.shape;
-      return foregroundShare(classLoss.activation, level.dataSync(), 0, count, outputs);
+    const values = yield [...logits, ...deltas];
+    const scores = logits.map(({ shape: [count, outputs] }, l) => foregroundShare(classLoss.activation, values[l]!, 0, count, outputs));
+    return propose(scores, values.slice(logits.length), batchSize, {
+      ...{ grid, coder: boxCoder, patchSize: this.patchSize, preNmsTopK, iouThreshold, legacy: this.legacy },
+      count: this.proposalCount(use),
     });
-    return propose(
-      scores,
-      deltas.map((level) => level.dataSync()),
-      batchSize,
-      {
-        ...{ grid, coder: boxCoder, patchSize: this.patchSize, preNmsTopK, iouThreshold, legacy: this.legacy },
-        count: this.proposalCount(use),
-      },
-    );
   }
 
   /** Boxes with the images and the pyramid levels that they read. */
@@ -230,8 +228,12 @@ export abstract class TwoStage<D extends Dim, C extends string> extends Network<
     return this.#boxHead.apply(this.pool(features, this.rois(boxes, images), this.boxStage.poolSize), mode);
   }
 
-  /** Runs the second stage on every proposal, in chunks, off the gradient tape. */
+  /** Runs the second stage on every proposal, in chunks, off the gradient tape. The JS thread waits; `detect` does not. */
   score(features: readonly tf.Tensor[], proposals: readonly Proposals[], mode: Mode): ScoredProposals[] {
+    return readNow(this.#score(features, proposals, mode));
+  }
+
+  *#score(features: readonly tf.Tensor[], proposals: readonly Proposals[], mode: Mode): Reading<ScoredProposals[]> {
     const width = 2 * this.dim;
     const outputs = outputsOf(this.boxStage.classLoss, this.classes.length);
     const values = (this.classes.length + 1) * width;
@@ -245,8 +247,12 @@ export abstract class TwoStage<D extends Dim, C extends string> extends Network<
         const head = this.runBoxHead(features, all.boxes.subarray(from * width, to * width), all.images.subarray(from, to), mode);
         return tf.concat([probabilitiesOf(this.boxStage.classLoss, head.logits), head.deltas], 1);
       });
-      const rows = both.dataSync();
-      both.dispose();
+      let rows: Float32Array;
+      try {
+        rows = (yield [both])[0]!;
+      } finally {
+        both.dispose();
+      }
       for (let i = from, at = 0; i < to; i++, at += outputs + values) {
         probabilities.set(rows.subarray(at, at + outputs), i * outputs);
         deltas.set(rows.subarray(at + outputs, at + outputs + values), i * values);
@@ -317,9 +323,8 @@ export abstract class TwoStage<D extends Dim, C extends string> extends Network<
   async detect(images: tf.Tensor, options: DetectOptions = {}): Promise<DetectionResult<D>> {
     const first = scope(() => this.forward(images, 'predict'));
     try {
-      await Promise.all([...first.logits, ...first.deltas].map((map) => map.data())); // off the JS thread; read below
-      const proposals = this.propose(first, images.shape[0]!, 'inference');
-      const scored = this.score(first.features, proposals, 'predict');
+      const proposals = await readLater(this.#propose(first, images.shape[0]!, 'inference'));
+      const scored = await readLater(this.#score(first.features, proposals, 'predict'));
       const detections = await this.refine(scored);
       return { detections, ...(await this.furtherResults(first, detections, options)) };
     } finally {
