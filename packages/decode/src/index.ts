@@ -13,7 +13,6 @@ export {
   writeAnchor,
 } from './anchors.js';
 export { type BoxCoding, type BoxCodingOptions, boxCoding } from './box-coding.js';
-export { type Component, connectedComponents } from './components.js';
 export { decodedDetector } from './decoded-detector.js';
 export type {
   AnchorDecoding,

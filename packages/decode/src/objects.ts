@@ -1,5 +1,5 @@
 import { type Detections, type Dim, product } from '@mdt/core';
-import { type Component, connectedComponents } from './components.js';
+import { type Components, connectedComponents } from '@mdt/native-ops';
 
 /** How components of a segmentation become objects. */
 export interface ComponentOptions {
@@ -30,49 +30,61 @@ export function objectsOf<D extends Dim>(
   const outputs = numClasses + 1;
   const voxels = product(size);
   const map = new Uint8Array(voxels);
+  const highest = new Float32Array(voxels);
   for (let v = 0; v < voxels; v++) {
     let best = 0;
     for (let k = 1; k < outputs; k++) if (probabilities[v * outputs + k]! > probabilities[v * outputs + best]!) best = k;
     map[v] = best;
+    highest[v] = probabilities[v * outputs + best]!;
   }
-  const all = connectedComponents(map, Array.from(size));
-  const found: { component: Component; score: number }[] = [];
+  const all = connectedComponents({ values: map, size }, { dim, joins: 'equal', scores: highest });
+  const scores = options.score === 'max' ? all.maxScores! : medians(all, highest);
+  const places = legacy && dim === 3 ? lastAxisFirst(all, size) : undefined;
+  const found: number[] = [];
   for (let value = 1; value <= numClasses; value++) {
-    const own = all.filter((component) => component.value === value);
-    if (legacy && own.length === 1 && own[0]!.voxels.length === voxels) continue; // it took the first label for background
-    if (legacy) own.sort((a, b) => firstPlace(b, size) - firstPlace(a, size));
-    own.sort((a, b) => b.voxels.length - a.voxels.length);
-    for (const component of own.slice(0, maxPerClass)) {
-      const score = aggregate(component.voxels, (voxel) => probabilities[voxel * outputs + value]!, options.score);
-      if (score > minScore) found.push({ component, score });
-    }
+    const own = Array.from(all.values.keys()).filter((i) => all.values[i] === value);
+    if (legacy && own.length === 1 && all.cells[own[0]!] === voxels) continue; // it took the first label for background
+    if (legacy) own.reverse();
+    if (places) own.sort((a, b) => places[b]! - places[a]!);
+    own.sort((a, b) => all.cells[b]! - all.cells[a]!);
+    found.push(...own.slice(0, maxPerClass).filter((i) => scores[i]! > minScore));
   }
-  if (!legacy) found.sort((a, b) => b.score - a.score);
-  const boxes = found.flatMap(({ component: { box } }) => (legacy ? outerBox(box, size) : box));
+  if (!legacy) found.sort((a, b) => scores[b]! - scores[a]!);
+  const boxes = found.flatMap((i) => {
+    const box = Array.from(all.boxes.subarray(i * 2 * dim, (i + 1) * 2 * dim));
+    return legacy ? outerBox(box, size) : box;
+  });
   return {
     dim,
     boxes: Float32Array.from(boxes),
-    scores: Float32Array.from(found, ({ score }) => score),
-    labels: Int32Array.from(found, ({ component }) => component.value - 1),
+    scores: Float32Array.from(found, (i) => scores[i]!),
+    labels: Int32Array.from(found, (i) => all.values[i]! - 1),
   };
 }
 
-function aggregate(voxels: Int32Array, scoreAt: (voxel: number) => number, how: 'max' | 'median'): number {
-  if (how === 'max') {
-    let highest = 0;
-    for (const voxel of voxels) highest = Math.max(highest, scoreAt(voxel));
-    return highest;
-  }
-  const values = Float64Array.from(voxels, scoreAt).sort();
-  const middle = values.length >> 1;
-  return values.length % 2 === 1 ? values[middle]! : 0.5 * (values[middle - 1]! + values[middle]!);
+/** The median of the scores of each component's voxels. */
+function medians({ labels, cells }: Components, scores: Float32Array): Float64Array {
+  const each = Array.from(cells, (count) => ({ values: new Float64Array(count), filled: 0 }));
+  labels.forEach((label, v) => {
+    if (label === 0) return;
+    const own = each[label - 1]!;
+    own.values[own.filled++] = scores[v]!;
+  });
+  return Float64Array.from(each, ({ values }) => {
+    values.sort();
+    const middle = values.length >> 1;
+    return values.length % 2 === 1 ? values[middle]! : 0.5 * (values[middle - 1]! + values[middle]!);
+  });
 }
 
-/** Place of a component's first voxel in the original's order y, x, z. */
-function firstPlace({ voxels }: Component, size: ArrayLike<number>): number {
-  if (size.length === 2) return voxels[0]!;
+/** Place of each component's first voxel where z runs fastest: the original's order y, x, z. */
+function lastAxisFirst({ labels, count }: Components, size: ArrayLike<number>): Float64Array {
   const plane = size[1]! * size[2]!;
-  return voxels.reduce((least, v) => Math.min(least, (v % plane) * size[0]! + Math.floor(v / plane)), Number.POSITIVE_INFINITY);
+  const places = new Float64Array(count).fill(Number.POSITIVE_INFINITY);
+  labels.forEach((label, v) => {
+    if (label > 0) places[label - 1] = Math.min(places[label - 1]!, (v % plane) * size[0]! + Math.floor(v / plane));
+  });
+  return places;
 }
 
 function outerBox(box: readonly number[], size: ArrayLike<number>): number[] {

@@ -201,7 +201,9 @@ export abstract class TwoStage<D extends Dim, C extends string> extends Network<
     const { classLoss, boxCoder, grid } = this.anchorStage;
     const { preNmsTopK, iouThreshold } = this.proposalOptions;
     const values = yield [...logits, ...deltas];
-    const scores = logits.map(({ shape: [count, outputs] }, l) => foregroundShare(classLoss.activation, values[l]!, 0, count, outputs));
+    const scores = logits.map(({ shape: [count, outputs] }, l) =>
+      foregroundShare(classLoss.activation, values[l]!, 0, count, outputs),
+    );
     return propose(scores, values.slice(logits.length), batchSize, {
       ...{ grid, coder: boxCoder, patchSize: this.patchSize, preNmsTopK, iouThreshold, legacy: this.legacy },
       count: this.proposalCount(use),

@@ -2,7 +2,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import { product, rng } from '@mdt/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
-import { connectedComponents, DetectionUNet2D, objectsOf, segmentationFromBoxes, segmentationLoss } from '../src/index.js';
+import { DetectionUNet2D, objectsOf, segmentationFromBoxes, segmentationLoss } from '../src/index.js';
 
 /** Probabilities of 0.9 for the class that a map names, the rest shared by the others. */
 function sure(map: readonly number[], classes: number): Float32Array {
@@ -61,7 +61,7 @@ describe('objects of a segmentation', () => {
       const values = Array.from({ length: product(size) }, () => random.integer(0, 3));
       const steps = size.map((_, d) => product(size.slice(d + 1)));
       const seen = new Set<number>();
-      const expected: number[][] = [];
+      const expected: string[] = [];
       values.forEach((value, first) => {
         if (value === 0 || seen.has(first)) return;
         const voxels = [first];
@@ -79,9 +79,14 @@ describe('objects of a segmentation', () => {
             }
           });
         }
-        expected.push(voxels.sort((a, b) => a - b));
+        const along = (d: number) => voxels.map((v) => Math.floor(v / steps[d]!) % size[d]!);
+        const low = size.map((_, d) => Math.min(...along(d)));
+        expected.push([value - 1, ...low, ...size.map((_, d) => 1 + Math.max(...along(d)))].join());
       });
-      expect(connectedComponents(values, size).map(({ voxels }) => Array.from(voxels))).toEqual(expected);
+      const dim = size.length as 2 | 3;
+      const { boxes, labels } = objectsOf(dim, sure(values, 2), size, { ...ask, numClasses: 2, maxPerClass: 100 });
+      const found = Array.from(labels, (label, i) => [label, ...boxes.subarray(i * 2 * dim, (i + 1) * 2 * dim)].join());
+      expect(found.sort()).toEqual(expected.sort());
     }
   });
 });
