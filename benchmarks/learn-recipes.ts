@@ -36,7 +36,11 @@ const scenes = { 2: { size: [128, 128], spacing: [1, 1] }, 3: { size: [32, 64, 6
 export async function writeToy(folder: string, task: ToyTask, dim: Dim): Promise<void> {
   const count = { train: dim === 2 ? 1000 : 300, validation: dim === 2 ? 100 : 60, test: 0 };
   const [size, spacing] = [[...scenes[dim].size], [...scenes[dim].spacing]] as never[];
-  await generateToy<Dim>(folder, { task, dim, size: size!, spacing: spacing!, count, seed: 0, negatives: 0 }, { overwrite: true });
+  await generateToy<Dim>(
+    folder,
+    { task, dim, size: size!, spacing: spacing!, count, seed: 0, negatives: 0 },
+    { overwrite: true },
+  );
 }
 
 const constructors = {

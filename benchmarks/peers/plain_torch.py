@@ -27,8 +27,11 @@ def read_batch(path):
 def load_weights(net, path):
     """The weights that ours starts from, by the original's names, so that first losses can be compared."""
     missing, unexpected = net.load_state_dict({k: torch.from_numpy(v) for k, v in read(path).items()}, strict=False)
-    # What the original makes and never uses: a level's convolution, and ufrcnn's mask head.
-    unused = [name for name in missing if "P1_conv" not in name and not name.startswith("mask.")]
+    # What the original makes and never uses: a level's convolution, ufrcnn's mask head, and all levels but P0 of a detection_unet.
+    only_p0 = not any("fpn.P2_conv2" in name for name in net.state_dict() if name not in missing)
+    unused = [
+        name for name in missing if "P1_conv" not in name and not name.startswith("mask.") and not (only_p0 and "_conv2" in name)
+    ]
     if unused or unexpected:
         raise ValueError(f"{path}: missing {unused}, left over {unexpected}")
 
