@@ -244,13 +244,15 @@ void filter_gradient(const Shape& s, const E* dy, const E* x, float* d_filter) {
         }
       }
     });
-    for (int64_t i = 0; i < taps * s.in_channels; i++) {
-      for (int64_t o = 0; o < g.count; o++) {
-        float total = 0;
-        for (int64_t part = 0; part < parts; part++) total += sums[part * part_size + i * g.kernels->width + o];
-        d_filter[i * s.out_channels + g.first + o] = total;
+    at::parallel_for(0, taps * s.in_channels, 1024, [&](int64_t first, int64_t last) {
+      for (int64_t i = first; i < last; i++) {
+        for (int64_t o = 0; o < g.count; o++) {
+          float total = 0;
+          for (int64_t part = 0; part < parts; part++) total += sums[part * part_size + i * g.kernels->width + o];
+          d_filter[i * s.out_channels + g.first + o] = total;
+        }
       }
-    }
+    });
   }
 }
 

@@ -10,6 +10,10 @@ namespace mdt {
 void widen(const c10::BFloat16* from, int64_t n, float* to);
 void narrow(const float* from, int64_t n, c10::BFloat16* to);
 
+// to[c] += Σ of column c of [rows, columns].
+void add_rows(const float* from, int64_t rows, int64_t columns, float* to);
+void add_rows(const c10::BFloat16* from, int64_t rows, int64_t columns, float* to);
+
 // n elements as floats: where they stand, or widened into `room`.
 template <class E>
 const float* as_floats(const E* from, int64_t n, float* room) {

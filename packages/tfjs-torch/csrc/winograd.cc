@@ -7,6 +7,7 @@
 #include <atomic>
 
 #include "direct_kernels.h"
+#include "transpose.h"
 #include "winograd_tiles.h"
 
 namespace mdt::winograd {
@@ -60,29 +61,17 @@ void set_memory(std::vector<GroupFilters>& list, float* memory) {
   }
 }
 
-// `filter` [kz, 3, 3, in, out]; `transposed` turns it round along y and x and swaps its channels.
-void transform_filters(const std::vector<GroupFilters>& groups, const Layer& l, const float* filter, bool transposed) {
-  constexpr int64_t kTaps = kWindow * kWindow, kBlock = 8;  // input channels at a time
-  const int64_t block = l.channels_in * l.channels_out, blocks = (l.channels_in + kBlock - 1) / kBlock;
-  at::parallel_for(0, l.window_z * blocks, 4, [&](int64_t first, int64_t last) {
-    float turned[kBlock * kTaps * 64];
-    for (int64_t index = first; index < last; index++) {
-      const int64_t tap = index / blocks, in = index % blocks * kBlock, count = std::min(kBlock, l.channels_in - in);
-      const float* from = filter + tap * kTaps * block;
+// `filter` [kz, 3, 3, in, out]; `flipped` turns it round along y and x.
+void transform_filters(const std::vector<GroupFilters>& groups, const Layer& l, const float* filter, bool flipped) {
+  constexpr int64_t kTaps = kWindow * kWindow;
+  const int64_t block = l.channels_in * l.channels_out, step = flipped ? -block : block;
+  at::parallel_for(0, l.window_z * l.channels_in, 32, [&](int64_t first, int64_t last) {
+    for (int64_t row = first; row < last; row++) {  // an input channel of a tap along z
+      const int64_t tap = row / l.channels_in, in = row % l.channels_in;
+      const float* from = filter + (tap * kTaps + (flipped ? kTaps - 1 : 0)) * block + in * l.channels_out;
       for (const GroupFilters& f : groups) {
-        const Group& g = f.group;
-        for (int64_t k = 0; transposed && k < kTaps; k++) {
-          const float* at = from + (kTaps - 1 - k) * block + g.first * l.channels_in + in;
-          for (int64_t o = 0; o < g.count; o++) {
-            for (int64_t i = 0; i < count; i++) turned[(i * kTaps + k) * g.count + o] = at[o * l.channels_in + i];
-          }
-        }
-        for (int64_t i = 0; i < count; i++) {
-          Tile<float, float> t{from + (in + i) * l.channels_out + g.first, kWindow * block, block, f.at + (tap * l.channels_in + in + i) * g.kernels->width,
-                 kInputs * f.point, f.point, kInputs, kInputs};
-          if (transposed) t.from = turned + i * kTaps * g.count, t.from_row = kWindow * g.count, t.from_column = g.count;
-          transform<FilterAxis, Padding::kZero>(t, g.count);
-        }
+        const Tile<float, float> t{from + f.group.first, kWindow * step, step, f.at + row * f.group.kernels->width, kInputs * f.point, f.point, kInputs, kInputs};
+        transform<FilterAxis, Padding::kZero>(t, f.group.count);
       }
     }
   });
@@ -138,12 +127,20 @@ int64_t chunk_tiles(const ChunkSize& size, int64_t floats_per_tile) {
   return std::max(size.least_tiles, size.bytes / kFloat / kPoints / floats_per_tile);
 }
 
+// `filter` [kz, 3, 3, in, out], or, transposed, [kz, 3, 3, out, in] to be turned round along y and x.
 template <class E>
 void convolve(const Layer& l, const E* from, const float* filter, bool transposed, const float* bias, float slope, E* to) {
   std::vector<GroupFilters> groups;
   const Buffer filters(place_groups(groups, l.channels_in, l.channels_out, l.window_z));
   set_memory(groups, filters.data());
-  transform_filters(groups, l, filter, transposed);
+  if (transposed) {
+    const Matrices taps{l.window_z * kWindow * kWindow, l.channels_out, l.channels_in};
+    const Buffer turned(taps.count * taps.rows * taps.columns);
+    transpose(filter, taps, turned.data());
+    transform_filters(groups, l, turned.data(), true);
+  } else {
+    transform_filters(groups, l, filter, false);
+  }
 
   const int64_t product_width = widest(groups);
   const Work work(l, chunk_tiles(kChunk, l.window_z * packed_width(l.channels_in) + product_width));

@@ -1,101 +1,19 @@
 // Convolutions, channels last: Winograd's or our direct kernels where they are quicker, ATen's (oneDNN's) elsewhere.
-#include "../call.h"
 #include "../channel_sums.h"
-#include "../direct_conv.h"
+#include "../conv_filter.h"
+#include "../conv_method.h"
+#include "../elements.h"
 #include "../sparse_boxes.h"
 #include "../winograd.h"
 
 namespace mdt {
 namespace {
 
-// [k…, in, out] as tfjs has it, to [out, in, k…] in channels-last memory, and its type. In memory that is the transpose of a matrix,
-// which ATen copies in blocks where the type stays: many times quicker than along the axes, with a change of type.
-at::Tensor filter_to_aten(const at::Tensor& filter, at::ScalarType type) {
-  std::vector<int64_t> sizes{filter.size(-1)};  // [out, k…, in]
-  sizes.insert(sizes.end(), filter.sizes().begin(), filter.sizes().end() - 1);
-  return filter.reshape({-1, filter.size(-1)}).to(type).t().contiguous().view(sizes).movedim(-1, 1);
-}
-
-at::Tensor filter_from_aten(const at::Tensor& filter) {
-  const at::Tensor last = channels_last(filter);  // [out, k…, in]
-  std::vector<int64_t> sizes(last.sizes().begin() + 1, last.sizes().end());
-  sizes.push_back(last.size(0));
-  return last.view({last.size(0), -1}).t().contiguous().to(at::kFloat).view(sizes);
-}
-
-// A filter of which only the shape counts; row-major, for ATen's kernel for small images takes nothing else.
-at::Tensor filter_shape(const std::vector<int64_t>& shape, const at::Tensor& like) {
-  std::vector<int64_t> sizes{shape.back(), shape[shape.size() - 2]};
-  sizes.insert(sizes.end(), shape.begin(), shape.end() - 2);
-  return at::empty(sizes, like.options());
-}
-
-constexpr int64_t kFar = int64_t{1} << 31;  // beyond any size of an axis
-
-struct Geometry {
-  std::vector<int64_t> strides, pads;
-  int64_t activation;
-  at::ScalarType results, products;
-  explicit Geometry(Call& c) : strides(c.integers()), pads(c.integers()), activation(c.integer()), results(low_type(c.integer())) {
-    require((strides.size() == 2 || strides.size() == 3) && pads.size() == strides.size(), "a convolution has two or three axes");
-    for (size_t d = 0; d < strides.size(); d++) {
-      require(strides[d] >= 1 && strides[d] < kFar && pads[d] >= 0 && pads[d] < kFar, "strides or pads are out of range");
-    }
-    require(activation >= 0 && activation <= 2, "no such activation");
-    products = results == at::kBFloat16 && c.stored(0).is_cpu() && !has_bfloat16_products() ? at::kFloat : results;
-  }
-  std::vector<int64_t> ones() const { return std::vector<int64_t>(strides.size(), 1); }
-  std::vector<int64_t> zeros() const { return std::vector<int64_t>(strides.size(), 0); }
-  // Shape of what an image [n, …, in] becomes under a filter [k…, in, out]; throws where they do not go together.
-  std::vector<int64_t> result(at::IntArrayRef image, at::IntArrayRef filter) const {
-    const size_t dims = strides.size();
-    require(image.size() == dims + 2 && filter.size() == dims + 2, "image or filter has another number of axes");
-    require(filter[dims] == image.back(), "the filter is for another number of channels");
-    std::vector<int64_t> shape{image[0]};
-    for (size_t d = 0; d < dims; d++) {
-      const int64_t room = image[d + 1] + 2 * pads[d] - filter[d];
-      require(image[d + 1] >= 0 && image[d + 1] < kFar && filter[d] >= 1 && room >= 0, "the filter does not fit the image");
-      shape.push_back(room / strides[d] + 1);
-    }
-    shape.push_back(filter.back());
-    return shape;
-  }
-};
-
 // What a product reads: in memory order, in the type of products.
 at::Tensor operand(const at::Tensor& x, const Geometry& g) {
   if (!x.is_floating_point()) throw std::invalid_argument("expected floats");
   return contiguous(converted(x, g.products));
 }
-
-// A filter or bias: float32 in memory order, in every precision.
-at::Tensor weights_of(const Call& c, size_t i) {
-  const at::Tensor& weights = c.in(i);
-  if (weights.scalar_type() != at::kFloat) throw std::invalid_argument("expected floats");
-  return contiguous(weights);
-}
-
-// The filter of a call: float32 in memory order, and as ATen wants it. In 16 bits that is kept: forward and backward read it, and a
-// model that only predicts reads it again and again.
-class Filter {
- public:
-  Filter(const Call& c, size_t i) : values_(weights_of(c, i)), kept_(c.prepared(i)) {}
-  const at::Tensor& values() const { return values_; }
-  at::Tensor to_aten(at::ScalarType type) const {
-    if (!is_low(type)) return filter_to_aten(values_, type);
-    if (!kept_.defined() || kept_.scalar_type() != type) kept_ = filter_to_aten(values_, type);
-    return kept_;
-  }
-  // Of a pointwise layer: [in, out].
-  at::Tensor as_matrix(at::ScalarType type) const {
-    if (!is_low(type)) return values_.reshape({values_.size(-2), values_.size(-1)});
-    return channels_last(to_aten(type)).reshape({values_.size(-1), values_.size(-2)}).t();
-  }
-
- private:
-  at::Tensor values_;
-  at::Tensor& kept_;
-};
 
 at::Tensor through_activation(Call& c, const Geometry& g) {
   const at::Tensor dy = operand(c.stored(0), g);
@@ -105,59 +23,7 @@ at::Tensor through_activation(Call& c, const Geometry& g) {
   return dy;
 }
 
-// The layer as direct_conv.h describes it; the y, x axes of a 1×1 convolution become one, which makes long rows.
-direct::Shape direct_shape(c10::IntArrayRef in, c10::IntArrayRef out, c10::IntArrayRef filter, const Geometry& g, const std::vector<int64_t>& pads) {
-  const size_t dims = g.strides.size();
-  // Kernels trust what follows.
-  bool fits = dims >= 1 && dims <= 3 && g.pads.size() == dims && in.size() == dims + 2 && out.size() == dims + 2 && filter.size() == dims + 2 &&
-              in[0] == out[0] && in.back() == filter[dims] && out.back() == filter[dims + 1];
-  for (size_t d = 0; fits && d < dims; d++) fits = g.strides[d] >= 1 && pads[d] >= 0 && (in[d + 1] + 2 * pads[d] - filter[d]) / g.strides[d] + 1 == out[d + 1];
-  if (!fits) throw std::invalid_argument("shapes, strides and padding do not go together");
-  direct::Shape s{in[0], in.back(), out.back(), {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}};
-  bool pointwise = true;
-  for (size_t d = 0; d < dims; d++) {
-    const size_t axis = d + 3 - dims;
-    s.in[axis] = in[d + 1];
-    s.out[axis] = out[d + 1];
-    s.window[axis] = filter[d];
-    s.strides[axis] = g.strides[d];
-    s.pads[axis] = pads[d];
-    pointwise = pointwise && filter[d] == 1 && g.strides[d] == 1 && pads[d] == 0;
-  }
-  if (pointwise && s.in[2] < 64) {
-    s.in = {s.in[0], 1, s.in[1] * s.in[2]};
-    s.out = s.in;
-  }
-  return s;
-}
-
 constexpr float kSlopes[] = {1.0f, 0.0f, 0.01f};  // by activation
-
-enum class Method { kAten, kMatrix, kDirect, kWinograd };
-enum class Pass { kForward, kInputGradient, kFilterGradient };
-
-bool is_pointwise_but_strides(const direct::Shape& s) {
-  return s.window == std::array<int64_t, 3>{1, 1, 1} && s.pads == std::array<int64_t, 3>{0, 0, 0};
-}
-
-bool is_pointwise(const direct::Shape& s) { return is_pointwise_but_strides(s) && s.strides == s.window; }
-
-// Whether transforming the filters is repaid, by the tiles of a slice. Against oneDNN's bfloat16: its float32 is slower than the
-// tiles even for a few.
-bool has_many_tiles(const direct::Shape& s) {
-  return s.images * ((s.out[1] + 3) / 4) * ((s.out[2] + 3) / 4) >= 16;
-}
-
-// The quickest way for a shape, as measured (benchmarks/engine.ts).
-Method method(const at::Tensor& x, const direct::Shape& s, Pass pass) {
-  if (!x.is_cpu()) return Method::kAten;
-  const bool low = is_low(x);
-  if (is_pointwise(s) && (low || s.in_channels * s.out_channels >= 48 * 96)) return Method::kMatrix;
-  if (winograd::suits(s) && (!low || has_many_tiles(s))) return Method::kWinograd;
-  // The direct sums over outputs find no neighbours to pair: they would run at float32's speed.
-  if (!direct::suits(s) || (low && pass == Pass::kFilterGradient)) return Method::kAten;
-  return Method::kDirect;
-}
 
 at::Tensor& activate(at::Tensor& y, const Geometry& g) {
   if (g.activation == 1) y.relu_();
@@ -182,11 +48,6 @@ at::Tensor forward(const at::Tensor& x, const Filter& filter, const std::optiona
     return y;
   }
   const auto low_bias = bias ? std::optional<at::Tensor>(bias->to(x.scalar_type())) : std::nullopt;
-  if (how == Method::kMatrix) {
-    const at::Tensor matrix = filter.as_matrix(x.scalar_type());
-    at::Tensor y = bias ? at::addmm(*low_bias, as_rows(x), matrix) : at::mm(as_rows(x), matrix);
-    return activate(y, g).reshape(shape);
-  }
   at::Tensor y = channels_last(at::convolution(channels_first(x), filter.to_aten(x.scalar_type()), low_bias, g.strides, g.pads, g.ones(), false, g.zeros(), 1));
   return activate(y, g);
 }
@@ -203,7 +64,6 @@ at::Tensor input_gradient(const at::Tensor& gradient, const std::vector<int64_t>
   const at::Tensor dy = contiguous(gradient);
   const direct::Shape s = direct_shape(shape, dy.sizes(), filter.values().sizes(), g, pads);
   const Method how = method(dy, s, Pass::kInputGradient);
-  if (how == Method::kMatrix) return at::mm(as_rows(dy), filter.as_matrix(dy.scalar_type()).t()).reshape(shape);
   const at::Tensor dx = at::empty(shape, dy.options());
   if (how != Method::kAten) {
     with_elements(dy, [&](auto zero) {
@@ -216,16 +76,19 @@ at::Tensor input_gradient(const at::Tensor& gradient, const std::vector<int64_t>
   return channels_last(std::get<0>(backward(dy, dx, filter.to_aten(dy.scalar_type()), g, pads, {true, false, false})));
 }
 
-at::Tensor filter_gradient(const at::Tensor& gradient, const at::Tensor& input, const std::vector<int64_t>& shape, const Geometry& g,
+struct WeightGradients {
+  at::Tensor filter, bias;  // the bias where it came along, in float32 both
+};
+
+WeightGradients filter_gradient(const at::Tensor& gradient, const at::Tensor& input, const std::vector<int64_t>& shape, const Geometry& g,
                            const std::vector<int64_t>& pads) {
   const at::Tensor dy = contiguous(gradient), x = contiguous(input);
   const direct::Shape s = direct_shape(x.sizes(), dy.sizes(), shape, g, pads);
   const Method how = method(dy, s, Pass::kFilterGradient);
-  if (how == Method::kMatrix) return at::mm(as_rows(x).t(), as_rows(dy)).to(at::kFloat).reshape(shape);
-  if (how == Method::kAten && is_low(dy) && is_pointwise_but_strides(s)) {  // what is seen of x is small
+  if (how == Method::kAten && is_low(dy) && is_pointwise_but_strides(s) && !is_pointwise(s)) {  // what is seen of x is small
     at::Tensor seen = x;
     for (size_t d = 0; d < g.strides.size(); d++) seen = seen.slice(static_cast<int64_t>(d) + 1, 0, std::nullopt, g.strides[d]);
-    return at::mm(as_rows(seen).t(), as_rows(dy)).to(at::kFloat).reshape(shape);
+    return {at::mm(as_rows(seen).t(), as_rows(dy)).to(at::kFloat).reshape(shape), {}};
   }
   at::Tensor filter = at::empty(shape, dy.options().dtype(at::kFloat));
   if (how != Method::kAten) {
@@ -233,9 +96,11 @@ at::Tensor filter_gradient(const at::Tensor& gradient, const at::Tensor& input, 
       using E = decltype(zero);
       (how == Method::kWinograd ? winograd::filter_gradient<E> : direct::filter_gradient<E>)(s, dy.const_data_ptr<E>(), x.const_data_ptr<E>(), filter.mutable_data_ptr<float>());
     });
-    return filter;
+    return {filter, {}};
   }
-  return filter_from_aten(std::get<1>(backward(dy, x, filter_shape(shape, dy), g, pads, {false, true, false})));
+  const bool with_bias = is_low(dy) && dy.is_cpu();  // oneDNN's bfloat16 sums it on its way; its float32 goes over dy again
+  const auto [unused, filter_part, bias] = backward(dy, x, filter_shape(shape, x), g, pads, {false, true, with_bias});
+  return {filter_from_aten(filter_part), with_bias ? bias.to(at::kFloat) : at::Tensor()};
 }
 
 // Σ dy over everything but channels.
@@ -246,8 +111,8 @@ at::Tensor bias_gradient(const at::Tensor& dy) {
   with_elements(dy, [&](auto zero) {
     using E = decltype(zero);
     const E* from = dy.const_data_ptr<E>();
-    const auto sums = channel_sums<1>(channels > 0 ? dy.numel() / channels : 0, channels, [&](int64_t at, float* to) {
-      for (int64_t c = 0; c < channels; c++) to[c] += static_cast<float>(from[at + c]);
+    const auto sums = block_sums<1>(channels > 0 ? dy.numel() / channels : 0, channels, [&](int64_t row, int64_t rows, float* to) {
+      add_rows(from + row * channels, rows, channels, to);
     });
     std::copy(sums.begin(), sums.end(), sum.mutable_data_ptr<float>());
   });
@@ -328,9 +193,13 @@ void conv_filter_grad(Call& c) {
   const at::Tensor dy = through_activation(c, g);
   const at::Tensor x = operand(c.stored(2), g);
   require(dy.sizes() == at::IntArrayRef(g.result(x.sizes(), shape)), "dy has another shape than the result");
-  c.out(bias_gradient(dy), 1);
   const auto boxes = non_zero_boxes(dy, kSparseShare);
-  if (!boxes) return c.out(filter_gradient(dy, x, shape, g, g.pads), 0);
+  if (!boxes) {
+    const WeightGradients gradients = filter_gradient(dy, x, shape, g, g.pads);
+    c.out(gradients.filter, 0);
+    return c.out(gradients.bias.defined() ? gradients.bias : bias_gradient(dy), 1);
+  }
+  c.out(bias_gradient(dy), 1);
   at::Tensor sum = at::zeros(shape, dy.options().dtype(at::kFloat));
   const std::vector<int64_t> window(shape.begin(), shape.end() - 2);
   for (const ImageBox& box : *boxes) {
@@ -343,7 +212,7 @@ void conv_filter_grad(Call& c) {
       margins.push_back(field.end[d] - field.inner_end[d]);
     }
     seen = at::constant_pad_nd(seen, margins, 0);
-    sum.add_(filter_gradient(crop(dy, box.image, box.begin, box.end), seen, shape, g, g.zeros()));
+    sum.add_(filter_gradient(crop(dy, box.image, box.begin, box.end), seen, shape, g, g.zeros()).filter);
   }
   c.out(std::move(sum), 0);
 }
