@@ -19,6 +19,16 @@ export interface EngineCase {
   direction: 'forward' | 'backward' | 'step';
   precision: Precision;
   threads: number;
+  /** How often a repetition does it, so that waking threads and filling caches count as little as in a training step. */
+  calls: number;
+}
+
+/** Calls that take some ten milliseconds, by what one of them computes or, for layers without products, moves. */
+export function callsOf(work: EngineWork): number {
+  if (work.kind !== 'conv') return work.kind === 'step' || work.kind === 'tiny add' ? 1 : 3;
+  const outputs = work.strides.reduce((size, stride, d) => size * Math.ceil(work.x[d + 1]! / stride), work.x[0]!);
+  const products = outputs * work.filter.reduce((product, n) => product * n, 1);
+  return Math.min(40, Math.max(1, Math.round(1.5e9 / products)));
 }
 
 interface Layer {

@@ -76,25 +76,24 @@ function tinyAdd(): Work {
   };
 }
 
-async function workOn({ work, direction, precision, threads }: EngineCase): Promise<Work> {
+async function workOn({ work, direction, precision, threads, calls }: EngineCase): Promise<Work> {
   tf.disposeVariables();
   if (!packages) await useTorch({ threads, precision });
   registerGradients();
   if (work.kind === 'tiny add') return tinyAdd();
   const { run, shapes } = network(work);
-  const done = async (tensors: tf.Tensor[]) => {
-    await tensors
-      .at(-1)!
-      .data()
-      .then(() => tf.dispose(tensors));
-    return undefined;
-  };
   let runs = 0;
-  const counted = (f: () => Promise<string | undefined>): Work => ({
-    run: () => {
+  // Of the results of each call, the last is read in the end: it waits for what was queued before it.
+  const counted = (f: () => tf.Tensor[]): Work => ({
+    calls,
+    run: async () => {
       if (runs === 0) profile(); // forgets what building took
-      runs += 1;
-      return f();
+      runs += calls;
+      for (let i = 1; i < calls; i++) tf.dispose(f());
+      const results = f();
+      await results.at(-1)!.data();
+      tf.dispose(results);
+      return undefined;
     },
     notes: () => (packages ? [] : copyLines(work, direction, precision, runs)),
   });
@@ -102,10 +101,10 @@ async function workOn({ work, direction, precision, threads }: EngineCase): Prom
     const image = noise(shapes[0]!, 0);
     const variables = shapes.slice(1).map((shape, i) => tf.variable(noise(shape, i + 1)));
     const optimizer = packages ? tf.train.adam(1e-4) : adam({ learningRate: 1e-4 });
-    return counted(async () => {
+    return counted(() => {
       const { value, grads } = tf.variableGrads(() => tf.mean(run(image, ...variables)));
       optimizer.applyGradients(grads as never);
-      return done([...Object.values(grads), value]);
+      return [...Object.values(grads), value];
     });
   }
   const inputs = shapes.map(noise);
@@ -117,7 +116,7 @@ async function workOn({ work, direction, precision, threads }: EngineCase): Prom
   if (direction === 'forward') {
     return counted(() => {
       const y = tf.tidy(() => run(...inputs));
-      return done([y, last(y)]);
+      return [y, last(y)];
     });
   }
   const shape = tf.tidy(() => run(...inputs).shape);
@@ -125,7 +124,7 @@ async function workOn({ work, direction, precision, threads }: EngineCase): Prom
   const gradients = tf.grads((...xs) => run(...xs));
   return counted(() => {
     const grads = gradients(inputs, dy);
-    return done([...grads, last(grads[0]!)]);
+    return [...grads, last(grads[0]!)];
   });
 }
 
@@ -135,14 +134,14 @@ function asActivation(x: tf.Tensor): tf.Tensor {
   return tf.reshape(tf.matMul(rows, tf.eye(x.shape.at(-1)!)), x.shape);
 }
 
-/** The copies that kernels made because a layout or a type did not suit them, a repetition; the warm-up counts as one. */
+/** The copies that kernels made because a layout or a type did not suit them, a call; warm-up counts too. */
 function copyLines(work: EngineWork, direction: string, precision: string, runs: number): string[] {
   const shape = 'x' in work ? ` ${work.x.join('x')}` : '';
   const copied = profile().filter(({ copies }) => copies > 0);
   const parts = copied.map(
     ({ kernel, copies, copiedBytes }) => `${kernel} ${(copies / runs).toFixed(1)} (${(copiedBytes / runs / 1e6).toFixed(2)} MB)`,
   );
-  return [`copies a repetition, ${work.kind}${shape} ${direction} ${precision}: ${parts.join(', ') || 'none'}`];
+  return [`copies a call, ${work.kind}${shape} ${direction} ${precision}: ${parts.join(', ') || 'none'}`];
 }
 
 if (packages) createRequire(resolve(packages, 'package.json'))('@tensorflow/tfjs-node');

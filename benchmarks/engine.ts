@@ -3,10 +3,10 @@
 //
 // Peers: PyTorch in its default layout, in channels-last layout, and in channels-last with bfloat16 autocast; tfjs-node too where
 // MDT_TFJS_NODE=DIR names a folder whose node_modules hold a built one. Backward is a forward pass and all gradients from one of
-// the output.
+// the output. A repetition of a short case is several calls, of which the last is waited for; its time is the mean.
 // MDT_BENCH_TINY=1 shrinks the images, to see that everything runs. A quick look: --repeat 3 --only 'conv3d'.
 import { existsSync } from 'node:fs';
-import { type EngineCase, engineWorks } from './engine-case.js';
+import { callsOf, type EngineCase, engineWorks } from './engine-case.js';
 import { benchmark, type Case, threads } from './harness.js';
 import { SharedProcess } from './process-contestant.js';
 
@@ -35,10 +35,10 @@ const cases = (['float32', 'bfloat16'] as const).flatMap((precision): Case[] => 
   });
   const works = engineWorks(tiny).flatMap(([name, work]) =>
     (work.kind === 'step' ? (['step'] as const) : (['forward', 'backward'] as const)).map((direction) =>
-      make(`${name}${suffix} ${direction} ${precision}`, { work, direction, precision, threads }),
+      make(`${name}${suffix} ${direction} ${precision}`, { work, direction, precision, threads, calls: callsOf(work) }),
     ),
   );
-  const add: EngineCase = { work: { kind: 'tiny add' }, direction: 'forward', precision, threads };
+  const add: EngineCase = { work: { kind: 'tiny add' }, direction: 'forward', precision, threads, calls: 1 };
   return precision === 'float32' ? [...works, make(`1000 tiny adds${suffix} forward float32`, add)] : works;
 });
 

@@ -1,7 +1,11 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+
+/** OpenMP's idle threads go on spinning for some milliseconds: longer than that nobody runs between two turns. */
+const settleMilliseconds = 30;
 
 /** Threads of every contestant. */
 export const threads = 2;
@@ -87,6 +91,7 @@ async function runCase(
     const times = contestants.map((): number[] => []);
     for (let i = -warmUp; i < repeat; i++) {
       for (const [c, contestant] of contestants.entries()) {
+        await setTimeout(settleMilliseconds);
         const { seconds, outcome } = await contestant.run();
         if (i >= 0) times[c]!.push(seconds);
         const turn = i < 0 ? 'warm-up' : `${i + 1}/${repeat}`;

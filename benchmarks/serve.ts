@@ -6,6 +6,8 @@ import type { Answer, Request } from './process-contestant.js';
 export interface Work {
   /** One repetition; may say what came out, or give a function that does, which is called when the clock has stopped. */
   run(): Promise<string | (() => string) | undefined>;
+  /** How often `run` does the work; a repetition's time is divided by it. Default 1. */
+  calls?: number;
   /** Lines for the reader, after the last repetition. */
   notes?(): string[];
   /** The most bytes that tensors held. */
@@ -28,7 +30,7 @@ export async function serve(prepare: (aCase: never) => Promise<Work>): Promise<v
     if (request.do === 'notes') return { notes: work.notes?.() ?? [] };
     const started = performance.now();
     const result = await work.run();
-    const seconds = (performance.now() - started) / 1000;
+    const seconds = (performance.now() - started) / 1000 / (work.calls ?? 1);
     const outcome = typeof result === 'function' ? result() : result;
     return outcome === undefined ? { seconds } : { seconds, outcome };
   };

@@ -9,7 +9,7 @@ import { at, root, SetupError } from './setup/workspace.mjs';
 const [name, ...rest] = process.argv.slice(2);
 // A benchmark is a file of the folder that calls `benchmark(…)`; the others are its parts.
 const known = readdirSync(at('benchmarks'))
-  .filter((file) => file.endsWith('.ts') && /^await benchmark\(/m.test(readFileSync(at('benchmarks', file), 'utf8')))
+  .filter((file) => file.endsWith('.ts') && /^ *await benchmark\(/m.test(readFileSync(at('benchmarks', file), 'utf8')))
   .map((file) => file.slice(0, -'.ts'.length));
 if (!name || ![...known, 'check'].includes(name)) {
   console.error(`Usage: npm run bench -- NAME [options], where NAME is one of: ${known.join(', ')}, check.`);

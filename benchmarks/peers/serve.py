@@ -15,7 +15,7 @@ def peak_bytes():
 def serve(prepare):
     """`prepare(case)` gives a function without arguments; every `run` request times one call of it, which says what came out,
     or gives a function that does, which is called when the clock has stopped. What the function has as its attribute `allocated`
-    is the most bytes that its tensors held.
+    is the most bytes that its tensors held; one that does its work several times says so in `calls`, by which the time is divided.
 
     Anything that libraries print goes to stderr, so that stdout carries answers only.
     """
@@ -31,7 +31,7 @@ def serve(prepare):
             elif request["do"] == "run":
                 started = time.perf_counter()
                 outcome = run()
-                seconds = time.perf_counter() - started
+                seconds = (time.perf_counter() - started) / getattr(run, "calls", 1)
                 answer = {"seconds": seconds, "outcome": outcome() if callable(outcome) else outcome}
             elif request["do"] == "memory":
                 allocated = getattr(run, "allocated", None)

@@ -90,6 +90,19 @@ def tiny_add():
 
 
 def prepare(case):
+    once = work_of(case)
+    if case["calls"] == 1:
+        return once
+
+    def repeated():
+        for _ in range(case["calls"]):
+            once()
+
+    repeated.calls = case["calls"]
+    return repeated
+
+
+def work_of(case):
     torch.set_num_threads(case["threads"])
     torch.manual_seed(0)
     work, direction = case["work"], case["direction"]
