@@ -1,5 +1,6 @@
 export { isDicom } from './dicom/dicom-file.js';
 export { type DicomSeriesOptions, decodeDicomSeries, describeDicomSeries } from './dicom/dicom-series.js';
+export { type DicomSlice, encodeDicomSlice } from './dicom/write-dicom.js';
 export { decodeImageFiles, type NamedBytes } from './image-files.js';
 export {
   type DescribeSource,

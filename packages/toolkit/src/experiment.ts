@@ -8,6 +8,7 @@ import { createDetector } from './config/create-detector.js';
 import { createOptimizer, createSchedule, predictorOptions } from './config/parts.js';
 import { type Dataset, kFold, openDataset } from './data/dataset.js';
 import { parseDatasetJson, type SplitName, splitNames } from './data/dataset-json.js';
+import { applySplit, openSplits } from './data/splits.js';
 import { readInput } from './data/volume-file.js';
 
 /** A configuration whose parts were made and checked, ready to train or to evaluate. */
@@ -46,7 +47,7 @@ export function checkConfig(config: unknown, where = 'config'): ResolvedConfig {
  */
 export async function openExperiment(config: unknown, where = 'config'): Promise<Experiment> {
   const resolved = checkConfig(config, where);
-  const { dir, testDir, normalise, folds, maxCases } = resolved.data;
+  const { dir, testDir, normalise, folds, splits, maxCases } = resolved.data;
   const file = join(dir, 'dataset.json');
   const json = parseDatasetJson(new TextDecoder().decode(await readInput(file)), file);
   const dataset = await openDataset(dir, normalise ? { normalise } : {});
@@ -81,7 +82,7 @@ export async function openExperiment(config: unknown, where = 'config'): Promise
     throw new InputError('shape-mismatch', text);
   }
   const heldOut = testDir === undefined ? undefined : await openHeldOut(testDir, dataset, complete, where);
-  const parts = folds && kFold<Dim>(dataset, folds);
+  const parts = splits ? await partsOfFile(dataset, splits, `${where}.data.splits`) : folds && kFold<Dim>(dataset, folds);
   const idsOf = (name: SplitName): readonly string[] =>
     parts ? parts[name === 'train' ? 'training' : name].ids : dataset.split(name).ids;
   function part(name: SplitName): Dataset {
@@ -104,6 +105,21 @@ export async function openExperiment(config: unknown, where = 'config'): Promise
     return from.subset(ids.filter((_, i) => chosen.has(i)));
   };
   return { config: complete, dataset, detector, part };
+}
+
+/** The parts of one fold of a file of splits. */
+async function partsOfFile(
+  dataset: Dataset,
+  { file, folds = 5, fold = 0, stratify = false, seed = 0 }: NonNullable<ResolvedConfig['data']['splits']>,
+  where: string,
+): Promise<ReturnType<typeof applySplit<Dim>>> {
+  const all = await openSplits(file, dataset, { folds, stratify, seed });
+  const split = all[fold];
+  if (split) return applySplit<Dim>(dataset, split);
+  throw new InputError(
+    'invalid-option',
+    `${where}.fold: fold ${fold} of ${all.length} in ${file}, expected 0 to ${all.length - 1}`,
+  );
 }
 
 /** The data set that tests, checked against the one that is learnt. */

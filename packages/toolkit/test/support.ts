@@ -75,7 +75,15 @@ export const smallConfig = (dir: string) => ({
     backbone: { startFilters: 2, outChannels: 4, norm: 'instance' },
     anchors: { sizes: { P2: [10, 10], P3: [14, 14] }, aspectRatios: [1], octaves: 1 },
   },
-  training: { epochs: 2, stepsPerEpoch: 2, batchSize: 2, learningRate: 1e-3, keep: 2, augment: { mirror: ['y', 'x'] } },
+  training: {
+    epochs: 2,
+    stepsPerEpoch: 2,
+    batchSize: 2,
+    learningRate: 1e-3,
+    keep: 2,
+    workers: 0,
+    augment: { mirror: ['y', 'x'] },
+  },
   prediction: { mirror: ['x'], best: 2, batchSize: 2 },
 });
 

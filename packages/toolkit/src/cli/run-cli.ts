@@ -1,7 +1,7 @@
 import { InputError } from '@mdt/core';
 import { Command, CommanderError } from 'commander';
 import { TrainingDivergedError } from '../train/diverged.js';
-import { addDataset } from './dataset.js';
+import { addDataset } from './dataset/dataset.js';
 import { addEvaluate } from './evaluate.js';
 import { exitCodeOf, exitCodes, isOutOfResources } from './exit-codes.js';
 import type { CommandContext, Streams } from './output.js';

@@ -74,6 +74,7 @@ export function resolveConfig(value: unknown, where = 'config'): ResolvedConfig 
 /** What single values cannot tell: whether they fit each other. */
 function checkTogether({ data, detector, training }: ResolvedConfig, refuse: (key: string, text: string) => never): void {
   const { folds } = data;
+  if (folds && data.splits) refuse('data', 'folds and splits, expected one of them');
   if (folds && folds.folds < 3) refuse('data.folds.folds', `${folds.folds}, expected 3 or more: one tests, one validates`);
   if (folds && folds.fold >= folds.folds) {
     refuse('data.folds.fold', `fold ${folds.fold} of ${folds.folds}, expected 0 to ${folds.folds - 1}`);

@@ -70,6 +70,24 @@ const dataCheck = object(
       ),
       'cross-validation instead of the parts that `dataset.json` names',
     ),
+    splits: field(
+      object(
+        {
+          file: field(
+            text,
+            'file of splits, drawn once and refused when the data set changed; made where there is none',
+            undefined,
+            'fold_ids.pickle',
+          ),
+          folds: field(count, 'parts of the cross-validation, where the file is made', 5, 'n_cv_splits'),
+          fold: field(wholeFromZero, 'which part tests', 0, 'fold'),
+          stratify: field(flag, 'spreads cases of the same classes evenly, where the file is made', false),
+          seed: field(seed, 'draws the parts, where the file is made', 0, 'seed'),
+        },
+        'file',
+      ),
+      'splits by patient from a file, instead of `folds` or the parts of `dataset.json`',
+    ),
     maxCases: field(count, 'uses so many cases of each part, drawn with the seed', new Derived('all'), 'select_prototype_subset'),
   },
   'dir',
@@ -124,6 +142,8 @@ export const trainingCheck = object({
   ema: field(belowOne, 'decay of the moving average of the weights, which is then validated and stored; 0 for none', 0),
   patience: field(wholeFromZero, 'stops after so many epochs without a better score; 0 for never', 0),
   foreground: field(share, 'share of the patches that are cut around an object', 0.5),
+  negatives: field(share, 'share of the patches that show no object; what is left lies anywhere', 0),
+  workers: field(wholeFromZero, 'threads that load and augment patches; 0 works in the main thread', 1, 'n_workers'),
   augment: field(
     either(noAugmentation, augmentCheck),
     'random changes of the training patches; `false` for none',

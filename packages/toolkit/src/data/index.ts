@@ -36,6 +36,7 @@ export {
   type DatasetProblem,
   type DatasetReport,
 } from './check-dataset.js';
+export { type DatasetCoverage, datasetCoverage } from './data-coverage.js';
 export {
   type Case,
   type Dataset,
@@ -53,6 +54,7 @@ export {
   type SplitName,
 } from './dataset-json.js';
 export type { CaseFacts, ClassStatistics, DatasetStatistics, Spread } from './dataset-statistics.js';
+export { type InitOptions, initDataset } from './init-dataset.js';
 export { type BoxTableOptions, type BoxUnit, boxTableLayout, luna16Layout } from './layouts/box-table.js';
 export { type CocoOptions, cocoLayout } from './layouts/coco.js';
 export { type DeepLesionOptions, deepLesionLayout } from './layouts/deep-lesion.js';
@@ -82,6 +84,8 @@ export type { PrepareSettings } from './prepare/settings.js';
 export type { PrepareSource } from './prepare/source.js';
 export { convertSource, type SourceName } from './sources/index.js';
 export { applySplit, drawSplits, openSplits, type SplitIds, type SplitsOptions } from './splits.js';
+export { type SynthLidcOptions, type SynthScan, synthLidc } from './synth/synth-lidc.js';
+export { type WriteSynthOptions, writeSynthLidc } from './synth/write-synth.js';
 export { generateToy, type ToyOptions, type ToyTask, toyCase } from './toy.js';
 export {
   describeVolume,

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { type Dim, InputError } from '@mdt/core';
 import { createAugmentation } from '../config/create-augmentation.js';
 import { createOptimizer, createSchedule, predictorOptions } from '../config/parts.js';
+import { loadPatches } from '../data/loader/load-patches.js';
 import { type PatchSampler, patches } from '../data/patches.js';
 import type { Engine } from '../engine.js';
 import { type Experiment, splitRecord } from '../experiment.js';
@@ -65,11 +66,12 @@ export async function runTraining<D extends Dim>(experiment: Experiment<D>, opti
   const { training } = config;
   const { patchSize } = detector;
   const { augmentation, margin } = createAugmentation(detector.dim, training.augment, patchSize);
-  const { batchSize, foreground, seed } = training;
-  const batches = patches<D>(experiment.part('train'), {
-    ...{ patchSize, batchSize, foreground, seed },
-    ...(augmentation && { augment: augmentation, margin }),
-  });
+  const { batchSize, foreground, negatives, seed, workers, augment } = training;
+  const on = experiment.part('train');
+  const sampling = { patchSize, batchSize, foreground, negatives, seed };
+  // A data set in memory cannot be opened by other threads.
+  const loader = workers > 0 && on.place ? loadPatches<D>(on, { ...sampling, workers, ...(augment && { augment }) }) : undefined;
+  const batches = loader ?? patches<D>(on, { ...sampling, ...(augmentation && { augment: augmentation, margin }) });
   const validation = validationOf(experiment);
   const lock = await lockFolder(options.out); // all that can be refused was; from here on there is a folder
   const log = runLog(options.out);
@@ -79,6 +81,7 @@ export async function runTraining<D extends Dim>(experiment: Experiment<D>, opti
     log(`stopped: ${error instanceof Error ? error.message : String(error)}`);
     throw error;
   } finally {
+    await loader?.close();
     await lock.release();
   }
 }
@@ -177,7 +180,7 @@ async function trainInto<D extends Dim>(
 
 /** What must be as it was for a run to go on: all of the configuration but how long it lasts, and which cases it learns from. */
 function decisive({ config, part }: Experiment): unknown {
-  const { epochs: _, minutes: __, patience: ___, ...training } = config.training;
+  const { epochs: _, minutes: __, patience: ___, workers: ____, ...training } = config.training;
   const cases = (['train', 'validation'] as const).map((name) => [name, [...part(name).ids]]);
   return { ...config, training, cases: Object.fromEntries(cases) };
 }

@@ -103,6 +103,7 @@ export async function computeStep<D extends Dim>(
       } finally {
         gradients.dispose();
       }
+      batch.release?.();
       for (const id of batch.ids) ids.add(id);
       images += batch.batchSize;
     }

@@ -120,7 +120,7 @@ export async function folderLayout(folder: string, options: FolderOptions = {}):
 }
 
 /** Class by object, by case. */
-async function classesByObject(path: string): Promise<Map<string, Map<string, string>>> {
+export async function classesByObject(path: string): Promise<Map<string, Map<string, string>>> {
   const rows = rowsBy('case', await readCsv(path, ['case', 'object', 'class']), path);
   return new Map(Array.from(rows, ([id, own]) => [id, new Map(own.map(({ row }) => [row.object!, row.class!]))]));
 }

@@ -1,3 +1,4 @@
+import { refuseUnknownKeys } from '@mdt/core';
 import type { SourceDataset } from '../write-dataset.js';
 import { boxTableLayout, luna16Layout } from './box-table.js';
 import { cocoLayout } from './coco.js';
@@ -8,23 +9,37 @@ import { lidcConvertedLayout } from './lidc/lidc-converted.js';
 import { nnDetectionLayout } from './nndetection.js';
 import { originalArraysLayout } from './original-arrays.js';
 
+interface Layout {
+  open: (folder: string, options: never) => Promise<SourceDataset>;
+  /** Options beside those that all layouts have. */
+  options: readonly string[];
+}
+
+const common = ['name', 'classes', 'normalise', 'minVoxels', 'validation', 'test', 'seed'];
+
 /** How other programs lay out images and annotations, by name. */
 export const layouts = {
-  folder: folderLayout,
-  boxes: boxTableLayout,
-  coco: cocoLayout,
-  nndetection: nnDetectionLayout,
-  luna16: luna16Layout,
-  lidc: lidcLayout,
-  'lidc-converted': lidcConvertedLayout,
-  'original-arrays': originalArraysLayout,
-  'deep-lesion': deepLesionLayout,
-} as const;
+  folder: { open: folderLayout, options: ['dim', 'images', 'labels', 'objects', 'classTable'] },
+  boxes: { open: boxTableLayout, options: ['dim', 'images', 'table', 'unit'] },
+  coco: { open: cocoLayout, options: ['dim', 'images', 'table', 'shape'] },
+  nndetection: { open: nnDetectionLayout, options: ['dim'] },
+  luna16: { open: luna16Layout, options: ['dim', 'images', 'table'] },
+  lidc: { open: lidcLayout, options: ['consensus', 'outlines'] },
+  'lidc-converted': { open: lidcConvertedLayout, options: ['consensus', 'table'] },
+  'original-arrays': { open: originalArraysLayout, options: ['table', 'spacing', 'threshold', 'targets'] },
+  'deep-lesion': { open: deepLesionLayout, options: ['table', 'images', 'byType', 'noisy'] },
+} as const satisfies Record<string, Layout>;
 
 export type LayoutName = keyof typeof layouts;
 export const layoutNames = Object.keys(layouts) as LayoutName[];
 
-/** Opens a folder by the name of its layout, with the options of that layout. */
+/**
+ * Opens a folder by the name of its layout, with the options of that layout.
+ *
+ * @throws InputError `unknown-option`, and what the layout throws
+ */
 export function openLayout(name: LayoutName, folder: string, options: object = {}): Promise<SourceDataset> {
-  return (layouts[name] as (folder: string, options: object) => Promise<SourceDataset>)(folder, options);
+  const layout: Layout = layouts[name];
+  refuseUnknownKeys(`layout ${name}`, options, [...common, ...layout.options]);
+  return layout.open(folder, options as never);
 }

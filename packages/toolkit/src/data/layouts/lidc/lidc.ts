@@ -9,7 +9,7 @@ import { drawRegions } from '../draw.js';
 import { headWith, type LayoutOptions } from '../folder.js';
 import { drawParts } from '../parts.js';
 import { type ConsensusOptions, checkConsensus, consensusOf, groupMarks, type Nodule, type ReaderMark } from './consensus.js';
-import { type LidcMark, parseLidcXml } from './lidc-xml.js';
+import { type LidcMark, type LidcReading, parseLidcXml } from './lidc-xml.js';
 import { eachVoxel, type LocalMask, localMask } from './local-mask.js';
 import { fillPolygon } from './polygon.js';
 
@@ -48,16 +48,30 @@ export async function lidcLayout(folder: string, options: LidcOptions = {}): Pro
     async load() {
       const image = rescaled(await readVolume(path, { dim: 3 }));
       const reading = parseLidcXml((await readInput(xml)).toString('utf8'), xml);
-      const marks = reading.marks.flatMap((mark): ReaderMark[] => {
-        const mask = maskOf(mark, image, outlines, xml);
-        const { malignancy } = mark.ratings;
-        return mask ? [{ reader: mark.reader, mask, ...(malignancy !== undefined && { malignancy }) }] : [];
-      });
-      const nodules = groupMarks(marks).flatMap((group) => consensusOf(group, image.spacing, consensus) ?? []);
-      return { image, ...drawNodules(image, nodules, classes, path) };
+      return { image, ...nodulesOf(reading, image, xml, { consensus, classes, outlines }) };
     },
   }));
   return { ...headWith(folder, { ...options, classes }, { dim: 3, channels: 1 }), cases };
+}
+
+/** The label map and the classes that the readers of a scan make together. */
+export function nodulesOf(
+  { marks }: LidcReading,
+  image: Volume<3>,
+  where: string,
+  {
+    consensus = {},
+    classes = ['benign', 'malignant'],
+    outlines = 'outside',
+  }: Pick<LidcOptions, 'consensus' | 'classes' | 'outlines'> = {},
+) {
+  const masks = marks.flatMap((mark): ReaderMark[] => {
+    const mask = maskOf(mark, image, outlines, where);
+    const { malignancy } = mark.ratings;
+    return mask ? [{ reader: mark.reader, mask, ...(malignancy !== undefined && { malignancy }) }] : [];
+  });
+  const nodules = groupMarks(masks).flatMap((group) => consensusOf(group, image.spacing, consensus) ?? []);
+  return drawNodules(image, nodules, classes, where);
 }
 
 export function checkClasses(classes: readonly string[]): void {
