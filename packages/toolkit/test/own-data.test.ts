@@ -84,7 +84,7 @@ test('every command of the page works, one after the other', { timeout: 300_000 
   Object.assign(config.training, { epochs: 1, stepsPerEpoch: 1, batchSize: 1 });
   await writeFile('nodules.json', JSON.stringify(config));
   const commands = [...text.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap(([, block]) => block!.trim().split('\n'));
-  expect(commands).toHaveLength(6);
+  expect(commands).toHaveLength(8);
   for (const command of commands) {
     const [npx, name, ...args] = command.split(' ');
     expect([npx, name]).toEqual(['npx', 'mdt']);
@@ -254,6 +254,32 @@ describe('splits', () => {
     await expect(openSplits('splits.json', dataset)).rejects.toThrow('not a splits file');
     expect(() => drawSplits(cases(2), { folds: 3 })).toThrow('2 patients cannot fill 3 folds');
   });
+});
+
+test('the LIDC pipeline runs on synthetic scans from the first file to the last metric', { timeout: 300_000 }, async () => {
+  const run = async (...args: string[]) => {
+    const { code, out } = await mdt(...args);
+    expect(code, `${args.join(' ')}\n${out}`).toBe(0);
+    return out;
+  };
+  await run('dataset', 'synth', 'lidc', 'lungs', '--cases', '6', '--size', '16,48,48', '--spacing', '5,4,4', '--seed', '1');
+  const prepare = ['--spacing', '5,5,5', '--z-score', '--clip=-1200,600', '--workers', '0'];
+  await run('dataset', 'prepare', 'lungs/dicom', 'lidc', '--layout', 'lidc', ...prepare);
+  expect(await run('dataset', 'check', 'lidc')).toContain('0 errors');
+  const config = {
+    data: { dir: 'lidc', splits: { file: 'lidc-splits.json', folds: 3, stratify: true } },
+    detector: {
+      ...{ kind: 'RetinaUNet3D', patchSize: [8, 32, 32], headFilters: 4, backbone: { startFilters: 2, outChannels: 4 } },
+      anchors: { sizes: { P2: [2, 3, 3] }, aspectRatios: [1], octaves: 1 },
+    },
+    training: { epochs: 1, stepsPerEpoch: 1, batchSize: 1, workers: 1 },
+  };
+  await writeFile('lidc.json', JSON.stringify(config));
+  await run('train', 'lidc.json', '--out', 'runs/lidc');
+  await run('evaluate', '--run', 'runs/lidc');
+  expect((await readdir('runs/lidc')).length).toBeGreaterThan(3);
+  const { folds } = JSON.parse(await readFile('lidc-splits.json', 'utf8'));
+  expect(folds.flatMap(({ test: ids }: { test: string[] }) => ids)).toHaveLength(6);
 });
 
 test('a real DICOM series and a real segmented CT go from file to box in millimetres and back', async () => {
