@@ -10,6 +10,7 @@ import { at, root } from './setup/workspace.mjs';
 /** `prepare` gives the environment of the processes. */
 const modules = {
   formats: { module: 'packages/formats/test/fuzz.ts' },
+  models: { module: 'packages/onnx-export/test/fuzz.ts' },
   native: { module: 'packages/native-ops/test/fuzz.ts', prepare: sanitizedNativeOps },
 };
 /** A part that is silent for so long hangs: it speaks every few hundred inputs, which take a second each at most. */

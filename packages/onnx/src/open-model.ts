@@ -1,6 +1,6 @@
 import { mirrorViews } from '@mdt/augment';
 import { type Dim, InputError, type PatchDetector, perAxis, product, refuseUnknownKeys } from '@mdt/core';
-import { decodedDetector, gridOf } from '@mdt/decode';
+import { decodedDetector, gridOf, type NetworkFunctions } from '@mdt/decode';
 import { consolidationOf, type PredictorOptions } from '@mdt/predictor';
 import { type ModelDescription, readDescription } from './description.js';
 import { type ModelLimits, resolveLimits } from './limits.js';
@@ -32,6 +32,8 @@ export const openModelKeys = ['ort', 'executionProviders', 'threads', 'patchSize
 export interface LoadedDetector<D extends Dim = Dim> extends PatchDetector<D> {
   /** What the file says of itself. */
   readonly description: ModelDescription<D>;
+  /** The network without its decoding: raw outputs. */
+  readonly network: NetworkFunctions;
 }
 
 const noExternal: ExternalValues = ({ name }) => {
@@ -98,7 +100,7 @@ export async function openModel(
       { ort, imageShape, headShapes, batchSize, timeMs: limits.timeMs, what: `${file}: a forward pass` },
     );
     const detector = decodedDetector<Dim>({ kind, dim, classes, patchSize, inChannels: channels, decoding }, network);
-    return { ...detector, description };
+    return { ...detector, description, network };
   } catch (error) {
     for (const session of sessions) await session.release?.();
     throw error;

@@ -22,6 +22,9 @@ export interface SessionOptions {
   readonly what: string;
 }
 
+/** In place of an output that a file does not have: whoever checks its length says what is missing. */
+const none = new Float32Array(0);
+
 interface Output {
   readonly values: Float32Array;
   readonly dims: readonly number[];
@@ -39,7 +42,11 @@ export function sessionNetwork(sessions: Sessions, options: SessionOptions): Net
     wanted: readonly string[],
   ) {
     const tensor = new ort.Tensor('float32', values, shape);
-    const results = await within(session.run({ [input]: tensor }, wanted), timeMs, what);
+    const results = await within(session.run({ [input]: tensor }, wanted), timeMs, what).catch((cause: unknown) => {
+      if (cause instanceof InputError) throw cause;
+      const message = cause instanceof Error ? cause.message : String(cause);
+      throw new InputError('invalid-data', `${what} failed in onnxruntime: ${message.split('\n')[0]}`, { cause });
+    });
     const outputs: Record<string, Output> = {};
     for (const name of wanted) {
       const result = results[name]!;
@@ -74,12 +81,12 @@ export function sessionNetwork(sessions: Sessions, options: SessionOptions): Net
     ...(box && {
       async boxHead(pooled: Float32Array, count: number) {
         const { boxLogits, boxDeltas } = await head(box, 'box', pooled, count);
-        return { logits: boxLogits!.values, deltas: boxDeltas!.values };
+        return { logits: boxLogits?.values ?? none, deltas: boxDeltas?.values ?? none };
       },
     }),
     ...(mask && {
       async maskHead(pooled: Float32Array, count: number) {
-        return (await head(mask, 'mask', pooled, count)).maskLogits!.values;
+        return (await head(mask, 'mask', pooled, count)).maskLogits?.values ?? none;
       },
     }),
     dispose() {

@@ -1,11 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { InputError } from '@mdt/core';
-import type { Precision } from '@mdt/tfjs-torch';
 import * as tf from '@tensorflow/tfjs-core';
+import { type TrainingPrecision, trainingPrecisions } from './training-precisions.js';
 
-/** The types in which a detector can be trained. */
-export const trainingPrecisions = ['float32', 'bfloat16'] as const satisfies readonly Precision[];
-export type TrainingPrecision = (typeof trainingPrecisions)[number];
+export { type TrainingPrecision, trainingPrecisions };
 
 export interface EngineOptions {
   /** CPU threads. Default: all cores. */

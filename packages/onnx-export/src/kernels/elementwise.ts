@@ -126,4 +126,5 @@ export const elementwiseKernels: Record<string, KernelExport> = {
   Cast: cast,
   AddN: addAll,
   MdtAddAct: addActivated,
+  MdtAddActLinear: addActivated,
 };

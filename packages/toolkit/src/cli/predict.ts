@@ -1,20 +1,20 @@
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { type Dim, InputError } from '@mdt/core';
-import { createPredictor, type ExportedCase, geometryOf } from '@mdt/predictor';
+import { type ExportedCase, geometryOf, type Predictor } from '@mdt/predictor';
 import { type Command, InvalidArgumentError } from 'commander';
-import { predictorOptions } from '../config/parts.js';
+import type { Normalisation } from '../data/normalise.js';
 import { describeVolume, loadVolume } from '../data/volume-file.js';
-import { openEnsemble } from '../ensemble.js';
 import { type PredictionFormat, predictionFormats, writePredictions } from '../predict/write-predictions.js';
 import { duration } from '../progress.js';
-import { type EngineFlags, engineOf, precisionOption } from './engine-flags.js';
+import { type EngineFlags, precisionOption } from './engine-flags.js';
 import { exitCodes } from './exit-codes.js';
 import { interruptSignal } from './interrupt.js';
 import { collected, fraction, wholeNumber } from './numbers.js';
 import { type CommandContext, output, type Streams } from './output.js';
 
-interface PredictFlags extends EngineFlags {
-  run: string[];
+export interface PredictFlags extends EngineFlags {
+  run?: string[];
+  provider?: string[];
   out?: string;
   best?: number;
   minScore?: number;
@@ -27,9 +27,20 @@ export function addPredict(program: Command, { exit, streams }: CommandContext):
   program
     .command('predict')
     .description('find objects in images with a trained detector')
-    .argument('<files...>', 'images of any format that is read; boxes are in their voxels and millimetres')
-    .requiredOption('--run <dir>', 'run folder that `mdt train` wrote; several times for an ensemble, as of folds', collected)
-    .option('--out <dir>', 'where the predictions go (default: the run folder; an ensemble needs one)')
+    .argument(
+      '<files...>',
+      'images of any format that is read; boxes are in their voxels and millimetres. Models (.onnx) go first',
+    )
+    .option('--run <dir>', 'run folder that `mdt train` wrote; several times for an ensemble, as of folds', collected)
+    .option(
+      '--out <dir>',
+      'where the predictions go (default: the run folder, or the folder of the model; an ensemble needs one)',
+    )
+    .option(
+      '--provider <name>',
+      'models: execution provider of onnxruntime, as cpu or cuda; several times: the first there is',
+      collected,
+    )
     .option('--best <n>', 'checkpoints of each run (default: as configured)', wholeNumber(1))
     .option('--min-score <score>', 'leave out detections below this score', fraction)
     .option('--formats <names>', `which files, by commas: ${predictionFormats.join(', ')}`, formatNames, ['json', 'csv'])
@@ -42,31 +53,47 @@ export function addPredict(program: Command, { exit, streams }: CommandContext):
       `
 Examples:
   $ mdt predict scan.nii.gz --run runs/lungs
+  $ mdt predict lungs.onnx scan.nii.gz
   $ mdt predict images/*.tif --run runs/nuclei --out results --min-score 0.3
   $ mdt predict scan.nii.gz --run runs/fold0 --run runs/fold1 --out results --formats json,nifti,slicer`,
     )
     .action(async (files: string[], flags: PredictFlags) => exit(await predictCommand(files, flags, streams)));
 }
 
-async function predictCommand(files: readonly string[], flags: PredictFlags, streams: Streams): Promise<number> {
-  const { json = false, out = flags.run[0]!, best } = flags;
-  const { note, result, progress } = output(json, streams);
-  if (flags.run.length > 1 && flags.out === undefined) {
-    throw new InputError('invalid-option', 'predictions of several runs belong to none of them: name a folder with --out');
-  }
-  const ensemble = await openEnsemble(flags.run);
-  const { config } = ensemble;
-  const { normalise } = config.data;
-  const dim: Dim = config.detector.kind.endsWith('3D') ? 3 : 2;
-  for (const file of files) await describeVolume(file, dim); // what is missing or of another format is found before the engine starts
+/** What predicts, wherever it comes from. */
+export interface PredictionSource {
+  readonly dim: Dim;
+  readonly models: number;
+  readonly normalise?: Normalisation;
+  /** Starts the engine and loads the detectors. */
+  open(flags: PredictFlags, note: (line: string) => void): Promise<Predictor<Dim>>;
+}
 
-  await engineOf(flags, config.training, note);
-  const detectors = await ensemble.load(best === undefined ? {} : { best });
-  const minScore = flags.minScore ?? config.prediction.minScore;
-  const predictor = createPredictor<Dim>(
-    detectors,
-    predictorOptions({ ...config.prediction, minScore }, { views: flags.mirror }),
-  );
+async function predictCommand(all: readonly string[], flags: PredictFlags, streams: Streams): Promise<number> {
+  const { json = false, run = [] } = flags;
+  const { note, result, progress } = output(json, streams);
+  const models = all.filter((file) => /\.onnx$/i.test(file));
+  const files = all.filter((file) => !models.includes(file));
+  const sources = [...run, ...models];
+  if (run.length > 0 === models.length > 0) {
+    throw new InputError('invalid-option', 'expected either --run, or a model (.onnx) in front of the images');
+  }
+  if (files.length === 0) throw new InputError('invalid-option', 'no image was given');
+  if (sources.length > 1 && flags.out === undefined) {
+    throw new InputError(
+      'invalid-option',
+      `predictions of several ${models.length > 0 ? 'models' : 'runs'} belong to none of them: name a folder with --out`,
+    );
+  }
+  const out = flags.out ?? (models.length > 0 ? dirname(models[0]!) : run[0]!);
+  // Models do without the engine of runs, so neither is loaded for the other.
+  const source =
+    models.length > 0
+      ? await (await import('./model-source.js')).modelSource(models, flags)
+      : await (await import('./run-source.js')).runSource(run, flags);
+  const { dim, normalise } = source;
+  for (const file of files) await describeVolume(file, dim); // what is missing or of another format is found before the engine starts
+  const predictor = await source.open(flags, note);
   const bar = progress();
   const interrupt = interruptSignal();
   try {
@@ -85,7 +112,7 @@ async function predictCommand(files: readonly string[], flags: PredictFlags, str
     }
     bar.stop();
     const written = await writePredictions(out, cases, { classes: predictor.classes, dim, formats: flags.formats });
-    result(written.join('\n'), { event: 'end', models: detectors.length, files: written });
+    result(written.join('\n'), { event: 'end', models: source.models, files: written });
     return exitCodes.ok;
   } catch (error) {
     if (interrupt.signal.aborted) return exitCodes.interrupted;

@@ -1,12 +1,17 @@
 import { InputError } from '@mdt/core';
 import { Command, CommanderError } from 'commander';
 import { TrainingDivergedError } from '../train/diverged.js';
-import { addDataset } from './dataset/dataset.js';
-import { addEvaluate } from './evaluate.js';
 import { exitCodeOf, exitCodes, isOutOfResources } from './exit-codes.js';
 import type { CommandContext, Streams } from './output.js';
-import { addPredict } from './predict.js';
-import { addTrain } from './train.js';
+
+/** Every command's module is loaded when it is named (or all of them, for the help): not every command needs all that others do. */
+const commands: Readonly<Record<string, () => Promise<(program: Command, context: CommandContext) => void>>> = {
+  train: async () => (await import('./train.js')).addTrain,
+  predict: async () => (await import('./predict.js')).addPredict,
+  evaluate: async () => (await import('./evaluate.js')).addEvaluate,
+  export: async () => (await import('./export.js')).addExport,
+  dataset: async () => (await import('./dataset/dataset.js')).addDataset,
+};
 
 /** Runs the `mdt` command with the arguments behind its name; gives the exit code. Errors that a user can mend are one line. */
 export async function runCli(args: readonly string[], streams: Streams = process): Promise<number> {
@@ -29,10 +34,10 @@ Exit codes: 0 done, 2 usage or configuration, 3 data, 4 checkpoint, 5 training d
     );
   // Subcommands inherit this only when it is set before they are added.
   program.exitOverride().configureOutput({ writeOut: (text) => stdout.write(text), writeErr: (text) => stderr.write(text) });
-  addTrain(program, context);
-  addPredict(program, context);
-  addEvaluate(program, context);
-  addDataset(program, context);
+  const named = args.find((argument) => !argument.startsWith('-')) ?? '';
+  for (const load of Object.hasOwn(commands, named) ? [commands[named]!] : Object.values(commands)) {
+    (await load())(program, context);
+  }
   try {
     await program.parseAsync(args, { from: 'user' });
     return code;
