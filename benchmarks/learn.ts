@@ -2,10 +2,11 @@
 //
 //   --detectors A,B  default all ten         --tasks A,B  default donuts_shape
 //   --seeds A,B      default 0               --out DIR    default runs/learn
-//   --steps N        default as in learn-recipes.ts       --precision float32|bfloat16  default bfloat16
+//   --steps N        default as in learn-recipes.ts       --precision float32|bfloat16  default float32
+//   --every N        steps between validations            --threads N  default 2
 //   --again          runs that have a result are made anew
 //
-// Each run leaves DIR/NAME.json and its curves as an image; a call goes on where the last one stopped.
+// Each run leaves DIR/NAME.json and its curves as an image, all together DIR/curves.svg; a call goes on where the last one stopped.
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -19,6 +20,7 @@ import {
   type EpochReport,
   openDataset,
   patches,
+  plotCharts,
   plotTraining,
   selectEngine,
   type ToyTask,
@@ -26,7 +28,7 @@ import {
   train,
   writePlot,
 } from '@mdt/toolkit';
-import { dimOf, type Recipe, recipeOf, writeToy } from './learn-recipes.js';
+import { dimOf, recipeOf, writeToy } from './learn-recipes.js';
 
 const { values: given } = parseArgs({
   options: {
@@ -34,11 +36,11 @@ const { values: given } = parseArgs({
     tasks: { type: 'string', default: 'donuts_shape' },
     seeds: { type: 'string', default: '0' },
     steps: { type: 'string' },
-    precision: { type: 'string', default: 'bfloat16' },
+    every: { type: 'string' },
+    precision: { type: 'string', default: 'float32' }, // small layers gain nothing from bfloat16
     threads: { type: 'string', default: '2' },
     out: { type: 'string', default: 'runs/learn' },
     again: { type: 'boolean', default: false },
-    override: { type: 'string', default: '{}' },
   },
 });
 const iouThresholds = [0.1, 0.5];
@@ -73,8 +75,9 @@ async function run(kind: DetectorKind, task: ToyTask, seed: number): Promise<Out
   const folder = join(given.out, 'data', `${task}-${dim}d`);
   if (!(await exists(join(folder, 'dataset.json')))) await writeToy(folder, task, dim);
   const dataset = await openDataset(folder);
-  const recipe = { ...recipeOf(kind, dataset.classes), ...JSON.parse(given.override) } as Recipe;
-  const { detector, batchSize, learningRate, every } = recipe;
+  const recipe = recipeOf(kind, dataset.classes);
+  const { detector, batchSize, learningRate } = recipe;
+  const every = given.every === undefined ? recipe.every : Number(given.every);
   const steps = given.steps === undefined ? recipe.steps : Number(given.steps);
   const optimizer = adam({ learningRate });
   const augment = mirror<Dim>({ axes: dim === 2 ? ['y', 'x'] : ['z', 'y', 'x'] });
@@ -109,10 +112,9 @@ async function run(kind: DetectorKind, task: ToyTask, seed: number): Promise<Out
   }
   optimizer.dispose();
   detector.dispose();
-  const best: Record<string, number> = {};
-  for (const { metrics } of points) {
-    for (const [key, value] of Object.entries(metrics)) best[key] = Math.max(best[key] ?? 0, value);
-  }
+  const best = Object.fromEntries(
+    iouThresholds.map((iou) => [`ap@${iou}`, Math.max(...points.map(({ metrics }) => metrics[`ap@${iou}`] ?? 0))]),
+  );
   const minutes = (performance.now() - started) / 60_000;
   const outcome = { ...{ detector: kind, task, seed, precision: given.precision, steps, batchSize, best, minutes }, points };
   const name = join(given.out, `${kind}-${task}-${seed}`);
@@ -145,4 +147,19 @@ for (const seed of given.seeds.split(',').map(Number)) {
     }
   }
 }
+const curve = ({ detector, task, seed, points }: Outcome) => ({
+  name: `${detector}, ${task}, seed ${seed}`,
+  x: points.map(({ step }) => step),
+  y: points.map(({ metrics }) => metrics['ap@0.1'] ?? 0),
+  dots: false,
+});
+const panels = ([2, 3] as const).map((dim) => outcomes.filter(({ detector }) => dimOf(detector) === dim));
+await writeFile(
+  join(given.out, 'curves.svg'),
+  plotCharts(
+    panels
+      .filter((own) => own.length > 0)
+      .map((own) => ({ series: own.map(curve), xLabel: 'steps', yLabel: 'AP at IoU 0.1', yRange: [0, 1.02] })),
+  ),
+);
 console.table(outcomes.map(({ best, minutes, points: _points, ...rest }) => ({ ...rest, minutes: minutes.toFixed(1), ...best })));
