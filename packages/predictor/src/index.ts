@@ -12,10 +12,14 @@ export type { Segmentation, SegmentationLabels } from './map-sums.js';
 export {
   type ConsolidationSetting,
   consolidationOf,
+  defaultSweepSpace,
+  type GreedySweepOptions,
   type OperatingPoint,
   type SweepCase,
   type SweepOptions,
+  type SweepSpace,
   sweepConsolidation,
+  sweepGreedily,
 } from './operating-point.js';
 export {
   type CaseSource,

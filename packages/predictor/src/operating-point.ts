@@ -9,6 +9,7 @@ import {
   nnDetectionOptions,
   scanScores,
 } from '@mdt/eval-coco';
+import type { Candidates } from '@mdt/wbc';
 import { type Consolidation, clusterBoxes, fuseBoxes, suppressBoxes, suppressSoftly } from './consolidation.js';
 import { type PredictedCandidates, provenanceOf } from './predictor.js';
 import { withoutPadding } from './tiling.js';
@@ -17,6 +18,8 @@ import { withoutPadding } from './tiling.js';
 export interface ConsolidationSetting {
   method: 'wbc' | 'nms' | 'soft-nms' | 'wbf';
   iouThreshold: number;
+  /** Candidates that score less are dropped before they can pull at a box. */
+  minCandidateScore: number;
   /** Boxes with a side shorter than this (voxels) are left out. */
   minSide: number;
 }
@@ -46,12 +49,30 @@ export interface SweepCase<D extends Dim = Dim> {
   groundTruth: EvaluationTruth<D>;
 }
 
+/** The values that a sweep tries, of each at least one; the first ones are where it begins. */
+export type SweepSpace = {
+  readonly [name in keyof ConsolidationSetting]: readonly ConsolidationSetting[name][];
+};
+
+export interface GreedySweepOptions extends Omit<SweepOptions, 'settings'> {
+  /** What to try instead of `defaultSweepSpace`'s values. */
+  space?: Partial<SweepSpace>;
+}
+
+/** From the original toolkit's setting (clustering at 1e-5, nothing left out) on. */
+export const defaultSweepSpace: SweepSpace = {
+  method: ['wbc', 'nms', 'soft-nms', 'wbf'],
+  iouThreshold: [1e-5, 0.1, 0.2, 0.3, 0.4, 0.5],
+  minCandidateScore: [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6],
+  minSide: [0, 2, 3, 4, 5, 7],
+};
+
 const defaultSettings: readonly ConsolidationSetting[] = (['wbc', 'nms'] as const).flatMap((method) =>
-  [1e-5, 0.1, 0.2, 0.3, 0.4, 0.5].map((iouThreshold) => ({ method, iouThreshold, minSide: 0 })),
+  defaultSweepSpace.iouThreshold.map((iouThreshold) => ({ method, iouThreshold, minCandidateScore: 0, minSide: 0 })),
 );
 
-/** The consolidation that a setting names, small boxes left out. */
-export function consolidationOf({ method, iouThreshold, minSide }: ConsolidationSetting): Consolidation {
+/** The consolidation that a setting names, weak candidates and small boxes left out. */
+export function consolidationOf({ method, iouThreshold, minCandidateScore, minSide }: ConsolidationSetting): Consolidation {
   const methods: Record<ConsolidationSetting['method'], () => Consolidation> = {
     wbc: () => clusterBoxes({ iouThreshold }),
     nms: () => suppressBoxes({ iouThreshold }),
@@ -63,7 +84,11 @@ export function consolidationOf({ method, iouThreshold, minSide }: Consolidation
     throw new InputError('invalid-option', text);
   }
   const consolidate = methods[method]();
-  return (candidates, context) => withSides(consolidate(candidates, context), minSide);
+  return (candidates, { predictionsPerTile, models }) => {
+    const strong = Array.from(candidates.scores.keys()).filter((i) => candidates.scores[i]! >= minCandidateScore);
+    const context = { predictionsPerTile, models: Int32Array.from(strong, (i) => models[i]!) };
+    return withSides(consolidate(selectCandidates(candidates, strong), context), minSide);
+  };
 }
 
 /**
@@ -97,9 +122,48 @@ export async function sweepConsolidation(
   return points.sort((a, b) => (b.ap ?? -1) - (a.ap ?? -1));
 }
 
+/**
+ * Chooses a setting greedily, as nnDetection does (Baumgartner et al. 2021): first the method with its IoU threshold, then, with
+ * these kept, the least score of candidates, then the least side; of equal APs the value that comes first. The least score of the
+ * detections follows from the scan over scores. Each of the three goes once through the cases, which come one by one as in
+ * `sweepConsolidation`.
+ *
+ * @param cases gives the same cases at every call
+ * @returns the setting with the best AP that was found
+ * @throws InputError `invalid-option` for a space without values
+ */
+export async function sweepGreedily(
+  cases: () => AsyncIterable<SweepCase> | Iterable<SweepCase>,
+  { space, ...options }: GreedySweepOptions,
+): Promise<OperatingPoint> {
+  const tried: SweepSpace = { ...defaultSweepSpace, ...space };
+  for (const [name, values] of Object.entries(tried)) {
+    if (values.length === 0) throw new InputError('invalid-option', `sweepGreedily: space.${name} is empty`);
+  }
+  const { method, iouThreshold, minCandidateScore, minSide } = tried;
+  const best = async (settings: ConsolidationSetting[]) => (await sweepConsolidation(cases(), { ...options, settings }))[0]!;
+  const start = { minCandidateScore: minCandidateScore[0]!, minSide: minSide[0]! };
+  let point = await best(method.flatMap((name) => iouThreshold.map((iou) => ({ ...start, method: name, iouThreshold: iou }))));
+  for (const rest of [minCandidateScore.map((v) => ({ minCandidateScore: v })), minSide.map((v) => ({ minSide: v }))]) {
+    const { ap, minScore, f1, ...setting } = point;
+    if (rest.length > 1) point = await best(rest.map((value) => ({ ...setting, ...value })));
+  }
+  return point;
+}
+
 function pointOf(setting: ConsolidationSetting, metrics: Metrics): OperatingPoint {
   const best = bestF1(scanScores(metrics).pooled);
   return { ...setting, ap: metrics.ap, minScore: best?.minScore ?? null, f1: best?.f1 ?? null };
+}
+
+function selectCandidates<D extends Dim>(candidates: Candidates<D>, kept: readonly number[]): Candidates<D> {
+  const { patchIds, centerWeights, overlapCounts } = candidates;
+  return {
+    ...selectDetections(candidates, kept),
+    patchIds: Int32Array.from(kept, (i) => patchIds[i]!),
+    centerWeights: Float64Array.from(kept, (i) => centerWeights[i]!),
+    overlapCounts: Float64Array.from(kept, (i) => overlapCounts[i]!),
+  };
 }
 
 function withSides<D extends Dim>(detections: Detections<D>, minSide: number): Detections<D> {

@@ -5,7 +5,8 @@ import { readOperatingPoint, writeOperatingPoint } from './operating-point-file.
 
 test('a point is stored with the model and read again; anything else is refused', async () => {
   const dir = await temporaryFolder();
-  const best = { method: 'wbc' as const, iouThreshold: 0.1, minSide: 0, ap: 0.75, minScore: 0.5, f1: null };
+  const setting = { method: 'wbc' as const, iouThreshold: 0.1, minCandidateScore: 0.2, minSide: 3 };
+  const best = { ...setting, ap: 0.75, minScore: 0.5, f1: null };
   await writeOperatingPoint(dir, best);
   expect(await readOperatingPoint(dir)).toEqual(best);
   await writeFile(`${dir}/operating-point.json`, '{"method":"wbc"}');
