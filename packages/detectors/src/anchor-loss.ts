@@ -3,6 +3,7 @@ import { type AnchorGrid, anchorBoxes, foregroundShare, legacyRank, levelOf } fr
 import * as tf from '@tensorflow/tfjs-core';
 import type { AnchorStage } from './anchor-stage.js';
 import { gatherRows } from './gather-rows.js';
+import type { Reading } from './reading.js';
 
 export interface AnchorLossOptions<D extends Dim = Dim> extends AnchorStage<D> {
   classes: readonly string[];
@@ -39,18 +40,18 @@ interface ChosenBoxes {
  * @param logits per level `[b · anchors, outputs]`
  * @param deltas per level `[b · anchors, 2 · dim]`
  */
-export function anchorLosses<D extends Dim>(
+export function* anchorLosses<D extends Dim>(
   logits: readonly tf.Tensor2D[],
   deltas: readonly tf.Tensor2D[],
   targets: readonly GroundTruth<D>[],
   options: AnchorLossOptions<D>,
   random: Random,
-): AnchorLosses {
+): Reading<AnchorLosses> {
   const { grid, classes, classLoss, boxLoss, boxCoder, objectness = false, legacy } = options;
   for (const [image, target] of targets.entries()) checkTarget(target, image, grid.dim, classes);
   const wanted = objectness ? targets.map((target) => ({ ...target, labels: new Int32Array(target.labels.length) })) : targets;
   const matchings = wanted.map((target) => options.matcher.match(grid, target)); // while the engine is still at the forward pass
-  const values = logits.map((level) => level.dataSync() as Float32Array);
+  const values = yield logits;
   const rank = legacy ? (anchor: number) => legacyRank(grid, anchor) : undefined;
   const inputs = matchings.map((matching, image) => ({ matching, hardness: hardnessOf(options, logits, values, image) }));
   const samples = options.sampler.sample(inputs, random, rank);

@@ -11,6 +11,7 @@ import {
   type SafeTensor,
 } from '@mdt/core';
 import * as tf from '@tensorflow/tfjs-core';
+import type { Reading } from './reading.js';
 
 /** One batch to learn from. */
 export interface TrainBatch<D extends Dim = Dim> {
@@ -60,6 +61,11 @@ export interface Detector<D extends Dim = Dim, C extends string = string> extend
   readonly variables: readonly { name: string; variable: tf.Variable }[];
   /** Call inside `tf.variableGrads` or an optimizer's `minimize`. */
   loss(batch: TrainBatch<D>, random: Random): Losses;
+  /**
+   * The same for those who can wait: it yields the tensors whose values the loss depends on and goes on with these. Training
+   * awaits them, so that the event loop stays free; without this method it calls `loss`, which blocks.
+   */
+  lossReading?(batch: TrainBatch<D>, random: Random): Reading<Losses>;
   /** Post-processed detections of images `[b, ...patchSize, channels]`. */
   detect(images: tf.Tensor, options?: DetectOptions): Promise<DetectionResult<D>>;
   /** Box rows of the anchors that learn from these objects of a patch, patch voxels; of detectors with anchors. */

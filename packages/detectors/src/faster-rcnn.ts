@@ -3,6 +3,7 @@ import { type Detections, type Dim, InputError, type Random, refuseUnknownKeys }
 import * as tf from '@tensorflow/tfjs-core';
 import type { DetectionResult, DetectOptions, Losses, TrainBatch } from './detector.js';
 import { type Segmenter, segmenter } from './heads/segmenter.js';
+import type { Reading } from './reading.js';
 import type { SegmentationLoss } from './segmentation-loss.js';
 import { type FirstStage, TwoStage, type TwoStageOptions, twoStageKeys } from './two-stage.js';
 
@@ -46,10 +47,10 @@ export class FasterRCNN<D extends Dim, C extends string = string> extends TwoSta
     return this.#segmenter ? { ...first, segmentation: this.#segmenter.apply(first.features[0]!, mode) } : first;
   }
 
-  protected override lossOf(batch: TrainBatch<D>, random: Random): Losses {
+  protected override *lossOf(batch: TrainBatch<D>, random: Random): Reading<Losses> {
     const classMap = this.#segmenter && this.segmentationOf(batch);
     const outputs = this.forward(batch.images, 'train');
-    const boxes = this.lossesOf(outputs, batch, random);
+    const boxes = yield* this.lossesOf(outputs, batch, random);
     if (!classMap) return boxes;
     const segmentation = this.#segmenter.lossOf(outputs.segmentation!, classMap);
     const total = tf.add(boxes.total, segmentation.total) as tf.Scalar;

@@ -49,6 +49,7 @@ export { type OriginalNaming, originalName, originalNaming } from './original-na
 export { fromOriginalLayout, fromOriginalWeights, toOriginalLayout } from './original-weights.js';
 export { type ProposalMatcher, type ProposalMatcherOptions, proposalMatcher } from './proposal-matcher.js';
 export type { ProposalOptions } from './proposals.js';
+export { type Reading, readNow } from './reading.js';
 export { RetinaNet, RetinaNet2D, RetinaNet3D, type RetinaOutputs } from './retina-net.js';
 export type { RetinaNetOptions } from './retina-options.js';
 export { RetinaUNet, RetinaUNet2D, RetinaUNet3D, type RetinaUNetOptions } from './retina-u-net.js';

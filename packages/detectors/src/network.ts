@@ -22,6 +22,7 @@ import {
   type TrainBatch,
 } from './detector.js';
 import type { DividedDetector, NetworkParts } from './network-parts.js';
+import { type Reading, readNow } from './reading.js';
 import { scope } from './scope.js';
 import { describeWeights, type NamedWeight, readWeights, writeWeights } from './weights.js';
 import { withZeroGradients } from './zero-gradients.js';
@@ -48,8 +49,8 @@ export abstract class Network<D extends Dim, C extends string> implements Detect
   /** Blocks that are not the backbone's, in checkpoint order. */
   protected abstract headBlocks(): Pick<Block, 'variables'>[];
 
-  /** The losses of a batch whose images were checked; runs inside a tidy. */
-  protected abstract lossOf(batch: TrainBatch<D>, random: Random): Losses;
+  /** The losses of a batch whose images were checked; who drives a reading frees what it leaves. */
+  protected abstract lossOf(batch: TrainBatch<D>, random: Random): Losses | Reading<Losses>;
 
   /** The network without its post-processing, for an export. */
   abstract parts(): NetworkParts;
@@ -90,13 +91,18 @@ export abstract class Network<D extends Dim, C extends string> implements Detect
   }
 
   loss(batch: TrainBatch<D>, random: Random): Losses {
+    return scope(() => readNow(this.lossReading(batch, random)));
+  }
+
+  *lossReading(batch: TrainBatch<D>, random: Random): Reading<Losses> {
     const { images, targets } = batch;
     this.checkImages(images);
     if (targets.length !== images.shape[0]) {
       throw new RangeError(`${this.kind}: ${targets.length} targets for ${images.shape[0]} images`);
     }
     this.build();
-    return scope(() => this.lossOf(batch, random));
+    const losses = this.lossOf(batch, random);
+    return 'next' in losses ? yield* losses : losses;
   }
 
   /** The loss with a gradient of zero for what it does not depend on. */

@@ -13,6 +13,7 @@ import { classifier } from './heads/classifier.js';
 import { regressor } from './heads/regressor.js';
 import { Network } from './network.js';
 import { denseRecord, type NetworkParts } from './network-parts.js';
+import type { Reading } from './reading.js';
 import { type RetinaNetOptions, retinaDefaults, retinaNetKeys } from './retina-options.js';
 import { scope } from './scope.js';
 
@@ -97,14 +98,14 @@ export class RetinaNet<D extends Dim, C extends string = string> extends Network
     return { features, logits: rows(this.#classifier, outputs), deltas: rows(this.#regressor, 2 * this.dim) };
   }
 
-  protected override lossOf(batch: TrainBatch<D>, random: Random): Losses {
-    return this.anchorLossOf(this.forward(batch.images, 'train'), batch, random);
+  protected override *lossOf(batch: TrainBatch<D>, random: Random): Reading<Losses> {
+    return yield* this.anchorLossOf(this.forward(batch.images, 'train'), batch, random);
   }
 
   /** Class and box loss of outputs at hand. */
-  protected anchorLossOf({ logits, deltas }: RetinaOutputs, { targets }: TrainBatch<D>, random: Random): Losses {
+  protected *anchorLossOf({ logits, deltas }: RetinaOutputs, { targets }: TrainBatch<D>, random: Random): Reading<Losses> {
     const options = { ...this.stage, classes: this.classes, legacy: this.legacy };
-    const { reachesAll, ...parts } = anchorLosses(logits, deltas, targets, options, random);
+    const { reachesAll, ...parts } = yield* anchorLosses(logits, deltas, targets, options, random);
     const total = tf.add(parts.class, parts.box) as tf.Scalar;
     return { total: reachesAll && this.usesAllFeatures() ? total : this.reachAll(total), parts };
   }

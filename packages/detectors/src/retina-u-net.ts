@@ -4,6 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { DetectorVariant } from './common-options.js';
 import type { Losses, TrainBatch } from './detector.js';
 import { type Segmenter, segmenter } from './heads/segmenter.js';
+import type { Reading } from './reading.js';
 import { RetinaNet, type RetinaOutputs } from './retina-net.js';
 import { type RetinaNetOptions, retinaNetKeys } from './retina-options.js';
 import type { SegmentationLoss } from './segmentation-loss.js';
@@ -47,10 +48,10 @@ export class RetinaUNet<D extends Dim, C extends string = string> extends Retina
     return used.size === this.backbone.features.length;
   }
 
-  protected override lossOf(batch: TrainBatch<D>, random: Random): Losses {
+  protected override *lossOf(batch: TrainBatch<D>, random: Random): Reading<Losses> {
     const classMap = this.segmentationOf(batch);
     const outputs = this.forward(batch.images, 'train');
-    const anchors = this.anchorLossOf(outputs, batch, random);
+    const anchors = yield* this.anchorLossOf(outputs, batch, random);
     const segmentation = this.#segmenter.lossOf(outputs.segmentation!, classMap);
     const total = tf.add(anchors.total, segmentation.total) as tf.Scalar;
     return { total, parts: { ...anchors.parts, ...segmentation.parts } };

@@ -281,19 +281,19 @@ export abstract class TwoStage<D extends Dim, C extends string> extends Network<
     return sampleRois(this.dim, proposals, hardness, batch.targets, { matcher, sampler }, random);
   }
 
-  protected override lossOf(batch: TrainBatch<D>, random: Random): Losses {
-    return this.lossesOf(this.forward(batch.images, 'train'), batch, random);
+  protected override *lossOf(batch: TrainBatch<D>, random: Random): Reading<Losses> {
+    return yield* this.lossesOf(this.forward(batch.images, 'train'), batch, random);
   }
 
   /** All losses of a first stage's outputs. */
-  protected lossesOf(first: FirstStage, batch: TrainBatch<D>, random: Random): Losses {
+  protected *lossesOf(first: FirstStage, batch: TrainBatch<D>, random: Random): Reading<Losses> {
     const options = { ...this.anchorStage, classes: this.classes, objectness: true, legacy: this.legacy };
-    const anchors = anchorLosses(first.logits, first.deltas, batch.targets, options, random);
-    const found = this.propose(first, batch.targets.length, 'training');
+    const anchors = yield* anchorLosses(first.logits, first.deltas, batch.targets, options, random);
+    const found = yield* this.#propose(first, batch.targets.length, 'training');
     const { addTargets } = this.proposalOptions;
     const proposals = addTargets ? found.map((one, i) => withTargets(one, batch.targets[i]!.boxes, this.dim)) : found;
     // Running statistics of a norm are updated by what is learnt from; the original updated them here as well.
-    const scored = this.score(first.features, proposals, this.legacy ? 'train' : 'predict');
+    const scored = yield* this.#score(first.features, proposals, this.legacy ? 'train' : 'predict');
     const sample = this.sample(scored, proposals, batch, random.fork('proposals'));
     const second = this.secondStageLosses(first.features, sample, batch);
     const parts: Record<string, tf.Scalar> = { proposalClass: anchors.class, proposalBox: anchors.box, ...second };

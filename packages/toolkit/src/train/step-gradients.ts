@@ -1,8 +1,9 @@
 import type { Dim, Random } from '@mdt/core';
-import type { Detector, TrainBatch } from '@mdt/detectors';
+import type { Detector, Reading, TrainBatch } from '@mdt/detectors';
 import * as tf from '@tensorflow/tfjs-core';
 import type { PatchBatch } from '../data/patches.js';
 import type { BatchQueue } from './batch-queue.js';
+import { readingGradients } from './reading-gradients.js';
 
 /** What one step computed; the losses arrive when the engine is done. */
 export interface StepGradients {
@@ -15,26 +16,34 @@ export interface StepGradients {
   dispose(): void;
 }
 
-/** Runs the network forward and backward on a batch. */
-export function gradientsOf<D extends Dim>(
+/** Runs the network forward and backward on a batch; resolves once all of that waits for the engine. */
+export async function gradientsOf<D extends Dim>(
   detector: Detector<D>,
   batch: PatchBatch<D>,
   variables: tf.Variable[],
   random: Random,
-): StepGradients {
+): Promise<StepGradients> {
   let names: string[] = [];
   let values: tf.Tensor | undefined;
   let handedOver = false;
-  const byVariable = tf.tidy(() => {
-    const { value, grads } = tf.variableGrads(() => {
-      const { total, parts } = detector.loss(tensorsOf(batch), random);
-      names = ['total', ...Object.keys(parts)];
-      values = tf.keep(tf.stack([total, ...Object.values(parts)])); // one read for all of them
-      return total;
-    }, variables);
+  function* lossOf(): Reading<tf.Scalar> {
+    const tensors = tensorsOf(batch);
+    const { total, parts } = detector.lossReading
+      ? yield* detector.lossReading(tensors, random)
+      : detector.loss(tensors, random);
+    names = ['total', ...Object.keys(parts)];
+    values = tf.keep(tf.stack([total, ...Object.values(parts)])); // one read for all of them
+    return total;
+  }
+  let byVariable: Record<string, tf.Tensor>;
+  try {
+    const { value, grads } = await readingGradients(lossOf(), variables);
     value.dispose();
-    return grads;
-  });
+    byVariable = grads;
+  } catch (error) {
+    values?.dispose();
+    throw error;
+  }
   return {
     byVariable,
     async losses() {
@@ -81,7 +90,7 @@ export async function computeStep<D extends Dim>(
       const waitStart = performance.now();
       const batch = await queue.take();
       waitSeconds += (performance.now() - waitStart) / 1000;
-      const gradients = gradientsOf(detector, batch, variables, i === 0 ? random : random.fork(i));
+      const gradients = await gradientsOf(detector, batch, variables, i === 0 ? random : random.fork(i));
       try {
         queue.advance(); // the engine works on the step while the next batch is cut and augmented here
         const before: Record<string, tf.Tensor> | undefined = sum;
