@@ -28,9 +28,7 @@ export async function gradientsOf<D extends Dim>(
   let handedOver = false;
   function* lossOf(): Reading<tf.Scalar> {
     const tensors = tensorsOf(batch);
-    const { total, parts } = detector.lossReading
-      ? yield* detector.lossReading(tensors, random)
-      : detector.loss(tensors, random);
+    const { total, parts } = detector.lossReading ? yield* detector.lossReading(tensors, random) : detector.loss(tensors, random);
     names = ['total', ...Object.keys(parts)];
     values = tf.keep(tf.stack([total, ...Object.values(parts)])); // one read for all of them
     return total;
