@@ -1,6 +1,6 @@
 import { registerGradients } from '@mdt/backbone';
 import { rng } from '@mdt/core';
-import { RetinaUNet2D } from '@mdt/detectors';
+import { type Reading, RetinaUNet2D } from '@mdt/detectors';
 import { idle, useTorch } from '@mdt/tfjs-torch';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test, vi } from 'vitest';
@@ -10,7 +10,7 @@ import { readingGradients } from './reading-gradients.js';
 registerGradients();
 
 /** Σ max(0, x − m)², m the mean of x, which is read and so has no gradient. */
-function* aboveMean(x: tf.Variable) {
+function* aboveMean(x: tf.Variable): Reading<tf.Scalar> {
   const [mean] = yield [tf.mean(x)];
   return tf.sum(tf.square(tf.relu(tf.sub(x, mean![0]!)))) as tf.Scalar;
 }
@@ -44,7 +44,7 @@ test('what others compute during a read stays off the tape and alive', async () 
 test('an error before or after a read leaves no tensor and no open tape', async () => {
   const x = tf.variable(tf.tensor1d([1, 2]));
   const before = tf.memory().numTensors;
-  function* failing(late: boolean) {
+  function* failing(late: boolean): Reading<tf.Scalar> {
     const squares = tf.square(x);
     if (late) yield [tf.sum(squares)];
     throw new Error('no loss');
@@ -68,7 +68,7 @@ test("a detector's step is the same to the bit as with reads that block, of whic
   };
   const blocking = tf.tidy(() => tf.variableGrads(() => detector.loss(batch, rng(2)).total, variables));
   const reads = vi.spyOn(tf.Tensor.prototype, 'dataSync');
-  function* total() {
+  function* total(): Reading<tf.Scalar> {
     return (yield* detector.lossReading(batch, rng(2))).total;
   }
   const free = await readingGradients(total(), variables);
@@ -85,7 +85,7 @@ test('timers fire while a long forward pass is waited for', async () => {
   await useTorch({ threads: 1 });
   try {
     const x = tf.variable(tf.randomNormal([1000, 1000], 0, 1 / 32));
-    function* long() {
+    function* long(): Reading<tf.Scalar> {
       let y: tf.Tensor = x;
       for (let i = 0; i < 20; i++) y = tf.matMul(y, x);
       const [size] = yield [tf.sum(tf.abs(y))];
