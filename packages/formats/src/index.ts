@@ -16,6 +16,7 @@ export type { DecodedImage, Geometry, ImageHeader, StoredType } from './image-he
 export { decodeJpeg } from './jpeg.js';
 export { decodeMetaImage, type MetaImageHeader } from './meta-image.js';
 export { decodeNifti, type NiftiHeader } from './nifti.js';
+export { checkNormalisation, type Normalisation, normalise } from './normalise.js';
 export { decodeNpy, encodeNpy, type NpyHeader, npyHeaderLimit, parseNpyHeader } from './npy.js';
 export { decodeNpz, listNpz } from './npz.js';
 export { decodeNrrd, type NrrdHeader } from './nrrd.js';

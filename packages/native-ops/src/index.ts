@@ -1,6 +1,6 @@
 export { nativeOps } from '#load';
 export type { CudaDevice } from './binding.js';
-export type { CudaInfo, NativeInfo } from './load.js';
+export type { CudaInfo, NativeInfo } from './info.js';
 export { boxIou, boxIouAsync } from './ops/box-iou.js';
 export { boxDiou, boxDiouAsync, boxGiou, boxGiouAsync } from './ops/box-pairs.js';
 export { type Components, type ComponentsOptions, connectedComponents, connectedComponentsAsync } from './ops/components.js';

@@ -1,6 +1,6 @@
 // Where there is no Node there are no binaries: package.json gives this file for '#load' under the condition `browser`.
 import type { CudaBinding, CudaDevice, NativeBinding } from './binding.js';
-import type { NativeInfo } from './load.js';
+import type { NativeInfo } from './info.js';
 
 const reason = 'a browser runs the TypeScript ops';
 

@@ -11,6 +11,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command, context
   evaluate: async () => (await import('./evaluate.js')).addEvaluate,
   export: async () => (await import('./export.js')).addExport,
   dataset: async () => (await import('./dataset/dataset.js')).addDataset,
+  view: async () => (await import('./view.js')).addView,
 };
 
 /** Runs the `mdt` command with the arguments behind its name; gives the exit code. Errors that a user can mend are one line. */
