@@ -97,7 +97,7 @@ test('one after the other: weak candidates go, then the speck, and without eithe
 });
 
 test('by default everything is varied; a space without values is refused', async () => {
-  for (const values of Object.values(defaultSweepSpace)) expect(new Set(values).size).toBeGreaterThan(1);
+  for (const values of Object.values(defaultSweepSpace)) expect(new Set<unknown>(values).size).toBeGreaterThan(1);
   const none = sweepGreedily(() => [scan('a')], { classes: ['x'], space: { minSide: [] } });
   await expect(none).rejects.toThrow('sweepGreedily: space.minSide is empty');
 });

@@ -18,8 +18,8 @@ import { withoutPadding } from './tiling.js';
 export interface ConsolidationSetting {
   method: 'wbc' | 'nms' | 'soft-nms' | 'wbf';
   iouThreshold: number;
-  /** Candidates that score less are dropped before they can pull at a box. */
-  minCandidateScore: number;
+  /** Candidates that score less are dropped before they can pull at a box. Default 0. */
+  minCandidateScore?: number;
   /** Boxes with a side shorter than this (voxels) are left out. */
   minSide: number;
 }
@@ -51,7 +51,7 @@ export interface SweepCase<D extends Dim = Dim> {
 
 /** The values that a sweep tries, of each at least one; the first ones are where it begins. */
 export type SweepSpace = {
-  readonly [name in keyof ConsolidationSetting]: readonly ConsolidationSetting[name][];
+  readonly [name in keyof ConsolidationSetting]-?: readonly NonNullable<ConsolidationSetting[name]>[];
 };
 
 export interface GreedySweepOptions extends Omit<SweepOptions, 'settings'> {
@@ -72,7 +72,7 @@ const defaultSettings: readonly ConsolidationSetting[] = (['wbc', 'nms'] as cons
 );
 
 /** The consolidation that a setting names, weak candidates and small boxes left out. */
-export function consolidationOf({ method, iouThreshold, minCandidateScore, minSide }: ConsolidationSetting): Consolidation {
+export function consolidationOf({ method, iouThreshold, minCandidateScore = 0, minSide }: ConsolidationSetting): Consolidation {
   const methods: Record<ConsolidationSetting['method'], () => Consolidation> = {
     wbc: () => clusterBoxes({ iouThreshold }),
     nms: () => suppressBoxes({ iouThreshold }),

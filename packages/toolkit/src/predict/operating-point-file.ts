@@ -15,7 +15,7 @@ export async function writeOperatingPoint(dir: string, point: OperatingPoint): P
 /** Reads what `writeOperatingPoint` stored; throws `invalid-data` for anything else. */
 export async function readOperatingPoint(dir: string): Promise<OperatingPoint> {
   const value = (await readJson(join(dir, fileName))) as OperatingPoint;
-  const numbers = [value?.iouThreshold, value?.minCandidateScore, value?.minSide];
+  const numbers = [value?.iouThreshold, value?.minCandidateScore ?? 0, value?.minSide];
   const maybe = [value?.ap, value?.minScore, value?.f1];
   if (!numbers.every(Number.isFinite) || !maybe.every((v) => v === null || Number.isFinite(v))) {
     throw new InputError('invalid-data', `${join(dir, fileName)}: not an operating point`);
