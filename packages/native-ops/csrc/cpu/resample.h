@@ -285,6 +285,8 @@ void resample(const ResampleSource<D, T>& source, const Positions<D>& positions,
         const int outside = cubic ? kChunk : place(size, strides, interpolation == Interpolation::kLinear ? 0 : 0.5, chunk);
         if (outside < kChunk && interpolation == Interpolation::kLinear) {
           detail::read_linear(source.values, strides, channels, count, chunk, to);
+        } else if (outside < kChunk && channels == 1) {  // a loop, as calls that copy one value each take longer
+          for (int k = 0; k < count; ++k) to[k] = source.values[chunk.base[k]];
         } else if (outside < kChunk) {
           for (int k = 0; k < count; ++k) std::copy_n(source.values + chunk.base[k], channels, to + k * channels);
         }
