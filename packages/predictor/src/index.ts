@@ -1,3 +1,4 @@
+export { consolidateCandidates } from './consolidate-candidates.js';
 export {
   type Consolidation,
   type ConsolidationContext,

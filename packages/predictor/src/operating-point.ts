@@ -10,9 +10,9 @@ import {
   scanScores,
 } from '@mdt/eval-coco';
 import type { Candidates } from '@mdt/wbc';
+import { consolidateCandidates } from './consolidate-candidates.js';
 import { type Consolidation, clusterBoxes, fuseBoxes, suppressBoxes, suppressSoftly } from './consolidation.js';
-import { type PredictedCandidates, provenanceOf } from './predictor.js';
-import { withoutPadding } from './tiling.js';
+import type { PredictedCandidates } from './predictor.js';
 
 /** One way to consolidate, as data. */
 export interface ConsolidationSetting {
@@ -108,13 +108,8 @@ export async function sweepConsolidation(
     evaluator: detectionEvaluator({ classes, iouThresholds }) as DetectionEvaluator,
   }));
   for await (const { candidates, groundTruth, ...names } of cases) {
-    const { models, views, before, size } = candidates;
-    const context = {
-      predictionsPerTile: models * views,
-      models: candidates.patchIds.map((id) => provenanceOf(id, candidates).model),
-    };
     for (const { consolidate, evaluator } of runs) {
-      const detections = withoutPadding(consolidate(candidates, context), { before }, size);
+      const detections = consolidateCandidates(candidates, consolidate);
       evaluator.add({ ...names, detections, groundTruth });
     }
   }

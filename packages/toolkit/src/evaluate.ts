@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import type { Dim, Volume } from '@mdt/core';
-import { evaluateDetections, type Metrics, toCocoResults } from '@mdt/eval-coco';
-import { type PredictAllCall, type PredictedCase, type Predictor, predictAll } from '@mdt/predictor';
+import type { Detections, Dim, GroundTruth, Volume } from '@mdt/core';
+import { type EvaluationCase, evaluateDetections, type Metrics, toCocoResults } from '@mdt/eval-coco';
+import { type ExportedCase, type PredictAllCall, type PredictedCase, type Predictor, predictAll } from '@mdt/predictor';
 import type { Dataset } from './data/dataset.js';
 import { fileNames, writeFileAtomic } from './files.js';
 import { metricsJson } from './metrics-json.js';
@@ -12,7 +12,7 @@ import type { ReportCase } from './report/case-viewer.js';
 import { htmlReport } from './report/report.js';
 import { writePlot } from './run/run-folder.js';
 
-export interface EvaluationOptions extends PredictAllCall {
+export interface JudgeOptions {
   /** Folder for predictions, metrics and plots. */
   out: string;
   /** Default [0.1, 0.5]. */
@@ -25,8 +25,15 @@ export interface EvaluationOptions extends PredictAllCall {
   training?: readonly CurvePoint[];
 }
 
-export interface Evaluation<D extends Dim = Dim> {
-  cases: PredictedCase<D>[];
+export interface EvaluationOptions extends PredictAllCall, JudgeOptions {}
+
+/** What was found in a case, and what is there. */
+export type JudgedCase<D extends Dim = Dim> = Omit<EvaluationCase<D>, 'detections' | 'groundTruth'> &
+  Pick<ExportedCase<D>, 'geometry'> &
+  Pick<PredictedCase<D>, 'segmentation'> & { detections: Detections<D>; groundTruth: GroundTruth<D> };
+
+export interface Evaluation<C = PredictedCase> {
+  cases: C[];
   metrics: Metrics;
   /** Files that were written. */
   files: string[];
@@ -39,10 +46,30 @@ export interface Evaluation<D extends Dim = Dim> {
 export async function runEvaluation<D extends Dim>(
   predictor: Predictor<D>,
   dataset: Dataset<D>,
-  { out, iouThresholds = [0.1, 0.5], pictures = 4, drawnFrom = 0.5, training = [], ...call }: EvaluationOptions,
-): Promise<Evaluation<D>> {
+  options: EvaluationOptions,
+): Promise<Evaluation<PredictedCase<D>>> {
   const { classes, dim } = predictor;
-  const cases = await predictAll(predictor, dataset, call);
+  const cases = await predictAll(predictor, dataset, options);
+  const image = async (id: string) => (await dataset.load(id)).image;
+  return judgeCases(cases as (PredictedCase<D> & JudgedCase<D>)[], { ...options, name: dataset.name, classes, dim, image });
+}
+
+/**
+ * Judges predictions that are there and writes the same files; without `image`, pictures and viewers of cases are left out.
+ */
+export async function judgeCases<D extends Dim, C extends JudgedCase<D>>(
+  cases: C[],
+  options: JudgeOptions & {
+    /** Of the data set, for titles. */
+    name: string;
+    classes: readonly string[];
+    dim: D;
+    /** Loads the image of a case. */
+    image?: (id: string) => Promise<Volume<D>>;
+  },
+): Promise<Evaluation<C>> {
+  const { name, classes, dim, image: load, out } = options;
+  const { iouThresholds = [0.1, 0.5], pictures = 4, drawnFrom = 0.5, training = [] } = options;
   const metrics = evaluateDetections(cases, { classes, iouThresholds });
   const written = await writePredictions(out, cases, { classes, dim });
   const metricsFile = join(out, 'metrics.json');
@@ -51,30 +78,30 @@ export async function runEvaluation<D extends Dim>(
   await writeFileAtomic(cocoFile, `${JSON.stringify(toCocoResults(cases))}\n`);
   const files = [...written, cocoFile, metricsFile];
 
-  const curves = classes.flatMap((name) =>
+  const curves = classes.flatMap((label) =>
     iouThresholds.map((threshold) => {
-      const { recall, precision } = metrics.perClass[name]!.curve(threshold);
-      const label = `${classes.length > 1 ? `${name}, ` : ''}IoU ${threshold}`;
-      const ap = metrics.perClass[name]!.apAt(threshold);
-      return { name: label, recall, precision, ...(ap !== null && { ap }) };
+      const { recall, precision } = metrics.perClass[label]!.curve(threshold);
+      const title = `${classes.length > 1 ? `${label}, ` : ''}IoU ${threshold}`;
+      const ap = metrics.perClass[label]!.apAt(threshold);
+      return { name: title, recall, precision, ...(ap !== null && { ap }) };
     }),
   );
-  await writePlot(join(out, 'precision-recall'), plotPrecisionRecall(curves, { title: `${dataset.name}: precision and recall` }));
+  await writePlot(join(out, 'precision-recall'), plotPrecisionRecall(curves, { title: `${name}: precision and recall` }));
   files.push(join(out, 'precision-recall.png'));
 
   const viewed: ReportCase[] = [];
   const names = fileNames(cases.map(({ id }) => id));
-  for (const [i, { id, detections, groundTruth, segmentation }] of cases.slice(0, pictures).entries()) {
-    const { image } = await dataset.load(id);
+  for (const [i, { id, detections, groundTruth, segmentation }] of cases.slice(0, load ? pictures : 0).entries()) {
+    const image = await load!(id);
     viewed.push({ id, image, detections, groundTruth, ...(segmentation && { segmentation }) });
-    const options = { groundTruth, detections, classes, minScore: drawnFrom, title: `${dataset.name}: ${id}` };
+    const options = { groundTruth, detections, classes, minScore: drawnFrom, title: `${name}: ${id}` };
     const svg = dim === 2 ? plotImage(image as Volume<2>, options) : plotMontage(image as Volume<3>, options);
     const path = join(out, `picture-${names[i]}`);
     await writePlot(path, svg);
     files.push(`${path}.png`);
   }
   const report = join(out, 'report.html');
-  const title = `${dataset.name}: evaluation`;
+  const title = `${name}: evaluation`;
   await writeFileAtomic(report, htmlReport({ title, classes, cases, viewed, iouThresholds, training }));
   files.push(report);
   return { cases, metrics, files };

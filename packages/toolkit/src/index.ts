@@ -14,14 +14,27 @@ export {
 } from './config/config.js';
 export { createAugmentation } from './config/create-augmentation.js';
 export { createDetector } from './config/create-detector.js';
+export { devConfig } from './config/dev-config.js';
+export { loadConfig } from './config/load-config.js';
 export { createOptimizer, createSchedule, predictorOptions } from './config/parts.js';
+export { configReference } from './config/reference.js';
+export { setValues } from './config/set-values.js';
+export { configSource, type TemplateName, type TemplateOptions, templateConfig, templateNames } from './config/templates.js';
 export * from './data/index.js';
+export { doctor, type Finding } from './doctor.js';
 export { type Engine, type EngineOptions, selectEngine, type TrainingPrecision } from './engine.js';
 export { type Ensemble, openEnsemble } from './ensemble.js';
-export { type Evaluation, type EvaluationOptions, runEvaluation } from './evaluate.js';
+export {
+  type Evaluation,
+  type EvaluationOptions,
+  type JudgedCase,
+  type JudgeOptions,
+  judgeCases,
+  runEvaluation,
+} from './evaluate.js';
 export { checkConfig, type Experiment, openExperiment, type SplitRecord, splitRecord } from './experiment.js';
 export { removeFolder, writeFileAtomic, writeFolderAtomic } from './files.js';
-export { type FolderLock, lockFolder } from './lock-folder.js';
+export { type FolderLock, isLocked, lockFolder } from './lock-folder.js';
 export { type MetricsJsonOptions, metricsJson } from './metrics-json.js';
 export type { ChartOptions, Mark, Series } from './plot/chart.js';
 export { type CurvePoint, type PrecisionRecallCurve, plotCharts, plotPrecisionRecall, plotTraining } from './plot/curves.js';
@@ -38,6 +51,8 @@ export {
 export { describeStep, duration, type Progress, type ProgressOptions, progress } from './progress.js';
 export type { ReportCase } from './report/case-viewer.js';
 export { htmlReport, type ReportOptions } from './report/report.js';
+export { type AnalyseOptions, type Analysis, analyseRun, type TestedCase } from './run/analyse.js';
+export { type ComparedRun, type Comparison, compareRuns } from './run/compare.js';
 export { type LiveState, readLive } from './run/live.js';
 export { plotBatch } from './run/patch-plot.js';
 export { foldDir, isRunFolder, readRunConfig, runsIn, writePlot } from './run/run-folder.js';
@@ -52,7 +67,19 @@ export {
   readRunRecord,
 } from './run/run-record.js';
 export { describeEpoch, type RunOptions, type RunResult, runTraining } from './run/run-training.js';
+export { type RunServer, serveRun } from './run/serve-run.js';
+export { type RunStatus, runStatus } from './run/status.js';
 export { type EventFile, eventFile, type ScalarEvent } from './run/tensorboard.js';
+export { type TestOptions, type TestResult, testRun } from './run/test-run.js';
+export {
+  runToyExperiment,
+  smallToyDetector,
+  type ToyExperimentOptions,
+  type ToyOutcome,
+  type ToyRow,
+  toyDetectors,
+  toyTable,
+} from './toy-experiment.js';
 export { Adam, type AdamOptions, adam, adamw } from './train/adam.js';
 export type { BatchSource } from './train/batch-queue.js';
 export {
@@ -79,3 +106,4 @@ export { constant, cosine, poly, type Schedule } from './train/schedule.js';
 export { Sgd, type SgdOptions, sgd } from './train/sgd.js';
 export { type EpochReport, type StepEvent, type TrainOptions, type TrainRun, train } from './train/train.js';
 export type { ValidateOptions, Validation } from './train/validate.js';
+export { describeLive, type TrainingView, type TrainingViewOptions, trainingView } from './training-view.js';

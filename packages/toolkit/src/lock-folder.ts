@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { mkdir, open, stat } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { InputError } from '@mdt/core';
 
@@ -21,12 +21,10 @@ const nonBlocking = 0x4;
  */
 export async function lockFolder(dir: string): Promise<FolderLock> {
   await mkdir(dir, { recursive: true });
-  const { dev, ino } = await stat(dir, { bigint: true });
+  const path = await socketPath(dir);
   const busy = (cause: unknown): InputError =>
     new InputError('busy', `'${dir}' is in use by another run`, { cause: cause as Error });
-  if (process.platform === 'linux' || process.platform === 'win32') {
-    const name = `mdt-run-${dev}-${ino}`;
-    const path = process.platform === 'linux' ? `\0${name}` : `\\\\.\\pipe\\${name}`;
+  if (path !== undefined) {
     const server = createServer((connection) => connection.destroy());
     await new Promise<void>((resolve, reject) => {
       server.once('error', (error: NodeJS.ErrnoException) => reject(error.code === 'EADDRINUSE' ? busy(error) : error));
@@ -40,4 +38,34 @@ export async function lockFolder(dir: string): Promise<FolderLock> {
     throw error.code === 'EWOULDBLOCK' || error.code === 'EAGAIN' ? busy(error) : error;
   });
   return { release: () => handle.close() };
+}
+
+/** The socket or pipe whose owner holds the folder; undefined on systems where a lock on a file does. */
+async function socketPath(dir: string): Promise<string | undefined> {
+  if (process.platform !== 'linux' && process.platform !== 'win32') return undefined;
+  const { dev, ino } = await stat(dir, { bigint: true });
+  const name = `mdt-run-${dev}-${ino}`;
+  return process.platform === 'linux' ? `\0${name}` : `\\\\.\\pipe\\${name}`;
+}
+
+/** Whether some process, or this one, holds the folder at this moment. */
+export async function isLocked(dir: string): Promise<boolean> {
+  const path = await socketPath(dir);
+  if (path !== undefined) {
+    return new Promise((resolve) => {
+      const socket = connect(path);
+      socket.once('connect', () => {
+        socket.destroy();
+        resolve(true);
+      });
+      socket.once('error', () => resolve(false));
+    });
+  }
+  try {
+    await (await lockFolder(dir)).release();
+    return false;
+  } catch (error) {
+    if (error instanceof InputError && error.code === 'busy') return true;
+    throw error;
+  }
 }

@@ -43,7 +43,7 @@ test('trains, evaluates and predicts; every file is there and whole', async () =
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line));
-  expect(events.map(({ event }) => event)).toEqual(['epoch', 'epoch', 'end']);
+  expect(events.map(({ event }) => event)).toEqual(['start', 'epoch', 'epoch', 'end']);
   expect(await readdir(run)).toEqual(
     expect.arrayContaining(['checkpoints', 'config.json', 'curves.png', 'curves.svg', 'metrics.jsonl']),
   );
@@ -100,7 +100,7 @@ test('trains and predicts in the precision that the configuration or the flag na
     const run = join(folder, `run-${name}`);
     const trained = await mdt('train', config, '--out', run, '--json', ...flags);
     expect(trained).toMatchObject({ code: 0, err: expect.stringContaining(`engine torch (${name})`) });
-    losses.push(JSON.parse(trained.out.split('\n')[0]!).losses.total);
+    losses.push(JSON.parse(trained.out.split('\n')[1]!).losses.total);
     const { training } = JSON.parse(await readFile(join(run, 'config.json'), 'utf8'));
     expect(training).toMatchObject({ precision: name, deterministic: name === 'bfloat16' });
   }

@@ -9,6 +9,7 @@ import { type NewCase, type WriteDatasetOptions, writeDataset } from './write-da
  * - `donuts_pattern`: the second class has a hole in the image only.
  */
 export type ToyTask = 'circles_scale' | 'donuts_shape' | 'donuts_pattern';
+export const toyTasks: readonly ToyTask[] = ['donuts_shape', 'donuts_pattern', 'circles_scale'];
 
 export interface ToyOptions<D extends Dim = Dim> {
   task: ToyTask;

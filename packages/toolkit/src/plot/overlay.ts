@@ -162,7 +162,7 @@ function slicePanel(image: Volume<Dim>, z: number, zoom: number, window: Window,
   const labels: string[] = [];
   if (options.anchors) {
     for (const i of cutBy(options.anchors, image.dim, z)) {
-      parts.push(rectangle(options.anchors, i, image.dim, zoom, theme.anchor, 0.8));
+      parts.push(rectangle(options.anchors, i, image.dim, zoom, theme.anchor, 1.2));
     }
   }
   if (groundTruth) {

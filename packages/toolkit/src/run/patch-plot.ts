@@ -35,5 +35,5 @@ export async function plotBatch<D extends Dim>(
       ...(anchors && { anchors }),
     };
   });
-  return plotGrid(items, { title });
+  return plotGrid(items, { title: `${title} (green: objects, blue: anchors, orange: found)` });
 }

@@ -5,6 +5,7 @@ import { availableParallelism, cpus, platform, release, totalmem } from 'node:os
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { InputError } from '@mdt/core';
 import type { ResolvedConfig } from '../config/config.js';
 import { parseDatasetJson } from '../data/dataset-json.js';
 import { readInput } from '../data/volume-file.js';
@@ -85,9 +86,16 @@ export async function dataHash(dir: string): Promise<{ name: string; sha256: str
   const { name, cases } = parseDatasetJson(bytes.toString('utf8'), file);
   const hash = createHash('sha256').update(bytes);
   for (const { image, labels } of cases) {
-    for (const part of [image, labels]) hash.update(`\0${part} ${(await stat(join(dir, part))).size}`);
+    for (const part of [image, labels]) hash.update(`\0${part} ${await sizeOf(join(dir, part))}`);
   }
   return { name, sha256: hash.digest('hex') };
+}
+
+async function sizeOf(path: string): Promise<number> {
+  const info = await stat(path).catch((cause: Error) => {
+    throw new InputError('missing-file', `${path}: no such file`, { cause });
+  });
+  return info.size;
 }
 
 /** Writes `run.json` and `split.json`; a run that goes on gets one session more. */

@@ -139,7 +139,7 @@ function checkProgress(path: string, value: unknown): TrainingProgress {
 }
 
 /** Paths of the keys in which two configurations differ, with both values. */
-function differences(stored: unknown, given: unknown, path = ''): string[] {
+export function differences(stored: unknown, given: unknown, path = ''): string[] {
   const isObject = (value: unknown): value is Record<string, unknown> =>
     typeof value === 'object' && value !== null && !Array.isArray(value);
   if (isObject(stored) && isObject(given)) {
