@@ -10,7 +10,11 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { provideNotebooks } from '../../scripts/setup/notebooks.mjs';
 
 interface Notebook {
-  cells: { cell_type: string; source: string[]; outputs?: { output_type: string; data?: Record<string, unknown>; text?: string[] }[] }[];
+  cells: {
+    cell_type: string;
+    source: string[];
+    outputs?: { output_type: string; data?: Record<string, unknown>; text?: string[] }[];
+  }[];
 }
 
 const here = fileURLToPath(new URL('.', import.meta.url));
@@ -27,18 +31,22 @@ afterAll(() => rm(out, { recursive: true, force: true }));
 
 test('there are three: toy, own data, boxes', () => expect(names.sort()).toEqual(['boxes.ipynb', 'own-data.ipynb', 'toy.ipynb']));
 
-test.each(names)('%s is stored without outputs and runs from top to bottom, with its plots inline', { timeout: 300_000 }, async (name) => {
-  const stored = read(join(here, name));
-  expect(stored.cells.flatMap(({ outputs = [] }) => outputs)).toEqual([]);
-  const args = ['-m', 'nbconvert', '--to', 'notebook', '--execute', name, '--output-dir', out];
-  await promisify(execFile)('python3', args, { cwd: here, env: { ...process.env, ...env } });
-  const { cells } = read(join(out, name));
-  const outputs = cells.flatMap((cell) => cell.outputs ?? []);
-  expect(outputs.filter(({ output_type }) => output_type === 'error')).toEqual([]);
-  const plots = outputs.filter(({ data }) => data && 'image/svg+xml' in data);
-  expect(plots.length).toBeGreaterThanOrEqual(1);
-  // Each plot stands below the cell that draws it.
-  for (const cell of cells.filter(({ source }) => source.join('').includes('tslab.display.svg('))) {
-    expect((cell.outputs ?? []).some(({ data }) => data && 'image/svg+xml' in data)).toBe(true);
-  }
-});
+test.each(names)(
+  '%s is stored without outputs and runs from top to bottom, with its plots inline',
+  { timeout: 300_000 },
+  async (name) => {
+    const stored = read(join(here, name));
+    expect(stored.cells.flatMap(({ outputs = [] }) => outputs)).toEqual([]);
+    const args = ['-m', 'nbconvert', '--to', 'notebook', '--execute', name, '--output-dir', out];
+    await promisify(execFile)('python3', args, { cwd: here, env: { ...process.env, ...env } });
+    const { cells } = read(join(out, name));
+    const outputs = cells.flatMap((cell) => cell.outputs ?? []);
+    expect(outputs.filter(({ output_type }) => output_type === 'error')).toEqual([]);
+    const plots = outputs.filter(({ data }) => data && 'image/svg+xml' in data);
+    expect(plots.length).toBeGreaterThanOrEqual(1);
+    // Each plot stands below the cell that draws it.
+    for (const cell of cells.filter(({ source }) => source.join('').includes('tslab.display.svg('))) {
+      expect((cell.outputs ?? []).some(({ data }) => data && 'image/svg+xml' in data)).toBe(true);
+    }
+  },
+);

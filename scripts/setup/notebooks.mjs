@@ -25,7 +25,9 @@ export async function provideNotebooks() {
   const installed = await run('python3', args, { env: pip });
   if (installed.code !== 0) throw new SetupError(`pip could not install ${python}:\n${tail(installed.output)}`);
   writeJson(join(folder, 'package.json'), { private: true });
-  const npm = await run('npm', ['install', '--prefix', folder, '--no-audit', '--no-fund', '--save-exact', kernel], { cwd: folder });
+  const npm = await run('npm', ['install', '--prefix', folder, '--no-audit', '--no-fund', '--save-exact', kernel], {
+    cwd: folder,
+  });
   if (npm.code !== 0) throw new SetupError(`npm could not install ${kernel}:\n${tail(npm.output)}`);
   const spec = join(folder, 'jupyter/kernels/tslab');
   mkdirSync(spec, { recursive: true });

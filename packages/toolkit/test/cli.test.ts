@@ -1,7 +1,8 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { encodeNpy } from '@mdt/formats';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { listCheckpoints } from '../src/train/checkpoint.js';
@@ -206,9 +207,44 @@ test('help names every command, its options and examples', async () => {
     code: 0,
     out: expect.stringMatching(/train[\s\S]*predict[\s\S]*evaluate[\s\S]*130/),
   });
-  for (const command of ['train', 'predict', 'evaluate']) {
+  for (const command of [
+    'create',
+    'train',
+    'test',
+    'train-test',
+    'analyse',
+    'predict',
+    'evaluate',
+    'status',
+    'compare',
+    'doctor',
+    'toy-experiment',
+    'completion',
+  ]) {
     expect(await mdt(command, '--help')).toMatchObject({ code: 0, out: expect.stringContaining(`$ mdt ${command}`) });
   }
+});
+
+test('completion comes from the table of commands, and bash takes it', async () => {
+  const { code, out } = await mdt('completion', 'bash');
+  expect(code).toBe(0);
+  const complete = async (...words: string[]) => {
+    const list = words.map((word) => `'${word}'`).join(' ');
+    const script = `${out}\nCOMP_WORDS=(mdt ${list}); COMP_CWORD=${words.length}; _mdt; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    return (await promisify(execFile)('bash', ['-c', script], { cwd: folder })).stdout.trim().split('\n');
+  };
+  expect(await complete('tr')).toEqual(['train', 'train-test']);
+  expect(await complete('dataset', 'ch')).toEqual(['check']);
+  expect(await complete('train', '--res')).toEqual(['--resume']);
+  expect(await complete('train', '--precision', 'b')).toEqual(['bfloat16']);
+  expect(await complete('create', 'l')).toContain('lidc');
+  for (const shell of ['zsh', 'fish']) {
+    const text = (await mdt('completion', shell)).out;
+    for (const word of ['train-test', 'resume', 'bfloat16', 'compare']) {
+      if (!(shell === 'zsh' && word === 'bfloat16')) expect(text).toContain(word);
+    }
+  }
+  expect(await mdt('completion', 'tcsh')).toMatchObject({ code: 2 });
 });
 
 describe('Ctrl-C', () => {
