@@ -1,18 +1,20 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { selectEngine } from '../src/engine.js';
 import { runToyExperiment } from '../src/toy-experiment.js';
 import { mdt, temporaryFolder } from './support.js';
 
 test('two detectors with two seeds each become a table with intervals and cost; done once, it is not done again', async () => {
   const out = join(await temporaryFolder(), 'toy');
   const options = {
+    engine: await selectEngine(),
     out,
     detectors: ['RetinaNet2D', 'DetectionUNet2D'] as const,
     tasks: ['donuts_shape'] as const,
     seeds: 2,
-    minutes: 0.1,
-    count: { train: 4, validation: 2, test: 4 },
+    minutes: 0.05,
+    count: { train: 4, validation: 2, test: 2 },
   };
   const rows = await runToyExperiment(options);
   expect(rows.map(({ detector, seeds }) => [detector, seeds])).toEqual([
