@@ -5,22 +5,21 @@ import { selectEngine } from '../src/engine.js';
 import { runToyExperiment } from '../src/toy-experiment.js';
 import { mdt, temporaryFolder } from './support.js';
 
-test('two detectors with two seeds each become a table with intervals and cost; done once, it is not done again', async () => {
+test('trainings with two seeds become a table with intervals and cost; done once, they are not done again', {
+  timeout: 300_000,
+}, async () => {
   const out = join(await temporaryFolder(), 'toy');
   const options = {
     engine: await selectEngine(),
     out,
-    detectors: ['RetinaNet2D', 'DetectionUNet2D'] as const,
+    detectors: ['RetinaNet2D'] as const,
     tasks: ['donuts_shape'] as const,
     seeds: 2,
     minutes: 0.05,
     count: { train: 4, validation: 2, test: 2 },
   };
   const rows = await runToyExperiment(options);
-  expect(rows.map(({ detector, seeds }) => [detector, seeds])).toEqual([
-    ['RetinaNet2D', 2],
-    ['DetectionUNet2D', 2],
-  ]);
+  expect(rows.map(({ detector, seeds }) => [detector, seeds])).toEqual([['RetinaNet2D', 2]]);
   for (const { ap, minutes, steps } of rows) {
     for (const threshold of ['0.1', '0.5']) {
       const { value, low, high, deviation } = ap[threshold]!;
@@ -32,7 +31,7 @@ test('two detectors with two seeds each become a table with intervals and cost; 
     expect(steps).toBeGreaterThan(0);
   }
   const table = await readFile(join(out, 'table.md'), 'utf8');
-  expect(table.split('\n').filter((line) => line.startsWith('| donuts_shape'))).toHaveLength(2);
+  expect(table.split('\n').filter((line) => line.startsWith('| donuts_shape'))).toHaveLength(1);
   const { mtimeMs } = await stat(join(out, 'donuts_shape-RetinaNet2D-0', 'metrics.jsonl'));
   expect(await runToyExperiment(options)).toEqual(rows);
   expect((await stat(join(out, 'donuts_shape-RetinaNet2D-0', 'metrics.jsonl'))).mtimeMs).toBe(mtimeMs);
