@@ -92,7 +92,7 @@ function describe<D extends Dim>(
     ...{ precision, decoding },
     prediction: options.prediction ?? {
       ...{ minOverlap: null, mirror: [], minScore: 0 },
-      consolidation: { method: 'wbc', iouThreshold: 1e-5, minSide: 0 }, // of the original toolkit, as `createPredictor` has it
+      consolidation: { method: 'wbc', iouThreshold: 1e-5, minCandidateScore: 0, minSide: 0 }, // of the original toolkit, as `createPredictor` has it
     },
     operatingPoints: options.operatingPoints ?? [],
     training: options.training ?? { dataHash: null, dataName: null },

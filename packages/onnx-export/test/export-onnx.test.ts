@@ -120,7 +120,7 @@ test('the facts of a model travel in its file, and senseless ones are refused be
     prediction: {
       minOverlap: [4, 8, 8],
       mirror: ['y', 'x'] as const,
-      consolidation: { method: 'wbc' as const, iouThreshold: 0.1, minSide: 2 },
+      consolidation: { method: 'wbc' as const, iouThreshold: 0.1, minCandidateScore: 0.05, minSide: 2 },
       minScore: 0.25,
     },
     operatingPoints: [{ minScore: 0.4, sensitivity: 0.9, falsePositivesPerImage: 1, f1: 0.8, ap: 0.7 }],

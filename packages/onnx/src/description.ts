@@ -20,6 +20,8 @@ export interface PredictionDefaults {
     readonly method: 'wbc' | 'nms' | 'soft-nms' | 'wbf';
     readonly iouThreshold: number;
     /** Boxes with a shorter side (voxels) are left out. */
+    /** Candidates below this score are left out before they are consolidated. */
+    readonly minCandidateScore: number;
     readonly minSide: number;
   };
   /** Detections below this score are left out. */
@@ -150,6 +152,7 @@ function readPrediction(reader: JsonReader, dim: Dim): PredictionDefaults {
     consolidation: {
       method: consolidation.at('method').oneOf(['wbc', 'nms', 'soft-nms', 'wbf'] as const),
       iouThreshold: consolidation.at('iouThreshold').number(0, 1),
+      minCandidateScore: consolidation.at('minCandidateScore').number(0, 1),
       minSide: consolidation.at('minSide').number(0, 1e6),
     },
     minScore: reader.at('minScore').number(0, 1),

@@ -99,8 +99,13 @@ async function facts(
       minOverlap: minOverlap as number | readonly number[],
       mirror,
       consolidation: point
-        ? { method: point.method, iouThreshold: point.iouThreshold, minSide: point.minSide }
-        : { method: 'wbc', iouThreshold, minSide: 0 },
+        ? {
+            method: point.method,
+            iouThreshold: point.iouThreshold,
+            minCandidateScore: point.minCandidateScore,
+            minSide: point.minSide,
+          }
+        : { method: 'wbc', iouThreshold, minCandidateScore: 0, minSide: 0 },
       minScore,
     },
     operatingPoints,
