@@ -102,7 +102,7 @@ async function facts(
         ? {
             method: point.method,
             iouThreshold: point.iouThreshold,
-            minCandidateScore: point.minCandidateScore,
+            minCandidateScore: point.minCandidateScore ?? 0,
             minSide: point.minSide,
           }
         : { method: 'wbc', iouThreshold, minCandidateScore: 0, minSide: 0 },
