@@ -63,6 +63,12 @@ export const subjects: Readonly<Record<string, Subject>> = {
     call: (a: { boxes: Float64Array; scores: Float32Array; groups: Int32Array }, dim, form) =>
       both(ops.softNms, ops.softNmsAsync, form)(a.boxes, a.scores, { dim, groups: a.groups }),
   },
+  greedyClusters: {
+    arrays: (dim) => ({ boxes: boxes(dim), groups: ints(0, 0, 1) }),
+    perBox: ['boxes', 'groups'],
+    call: (a: { boxes: Float64Array; groups: Int32Array }, dim, form) =>
+      both(ops.greedyClusters, ops.greedyClustersAsync, form)(a.boxes, { dim, iouThreshold: 0.2, groups: a.groups }),
+  },
   boxIou: pairOf(ops.boxIou, ops.boxIouAsync),
   boxGiou: pairOf(ops.boxGiou, ops.boxGiouAsync),
   boxDiou: pairOf(ops.boxDiou, ops.boxDiouAsync),

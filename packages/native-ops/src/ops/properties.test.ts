@@ -12,6 +12,7 @@ import {
   boxIou,
   connectedComponents,
   cropMasks,
+  greedyClusters,
   pasteMasks,
   pyramidRoiAlign,
   pyramidRoiAlignGrad,
@@ -66,6 +67,21 @@ describe.each([2, 3] as const)('in %dD', (dim) => {
         },
       ),
       { numRuns: 200 },
+    );
+  });
+
+  test('greedy clusters: neither place, scale nor mirrors change who joins whom; a copy joins as its original does', () => {
+    fc.assert(
+      fc.property(moved, fc.constantFrom(0, 0.1, 1 / 3, 0.5), ([{ boxes, groups }, shift, power, axis], iouThreshold) => {
+        const options = { dim, iouThreshold, groups };
+        const owners = greedyClusters(boxes, options);
+        for (const change of [boxes.map((v) => v + shift), boxes.map((v) => v * 2 ** power), mirrorBoxes(boxes, dim, axis)]) {
+          expect(greedyClusters(change, options)).toEqual(owners);
+        }
+        const twice = [...groups.keys(), ...groups.keys()];
+        const copies = greedyClusters(pickRows(boxes, twice, 2 * dim), { ...options, groups: pickRows(groups, twice) });
+        expect(copies).toEqual(pickRows(owners, twice));
+      }),
     );
   });
 
