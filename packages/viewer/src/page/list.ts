@@ -4,6 +4,9 @@ import { type Finding, sidesText } from './findings.js';
 
 const list = element('list');
 
+/** Items of the list: nobody reads further, and a browser takes long over thousands. */
+const mostItems = 500;
+
 /** Shows the findings as a list of buttons. */
 export function showList(
   findings: readonly Finding[],
@@ -19,8 +22,9 @@ export function showList(
     onSelect: (finding: Finding) => void;
   },
 ): void {
+  const rest = findings.length - mostItems;
   list.replaceChildren(
-    ...findings.map((finding) => {
+    ...findings.slice(0, mostItems).map((finding) => {
       const item = document.createElement('li');
       const button = document.createElement('button');
       button.type = 'button';
@@ -35,8 +39,16 @@ export function showList(
       item.append(button);
       return item;
     }),
+    ...(rest > 0 ? [note(`and ${rest} more: raise the score`)] : []),
   );
   markSelected(selected);
+}
+
+function note(content: string): HTMLElement {
+  const item = document.createElement('li');
+  item.className = 'hint';
+  item.textContent = content;
+  return item;
 }
 
 /** Marks the chosen finding, and brings it into sight. */

@@ -44,13 +44,14 @@ export class Overlay {
       context.beginPath();
       context.rect(tile.left, tile.top, tile.width, tile.height);
       context.clip();
+      const outline = this.#scene.outliner(index);
       context.setLineDash([4 * unit, 3 * unit]);
-      for (const box of truth) this.#outline(context, box, index, '#ffffff', unit);
+      for (const box of truth) this.#outline(context, outline(box), '#ffffff', unit);
       context.setLineDash([]);
       for (const finding of findings) {
         const chosen = finding.index === selected;
         const color = classColor(finding.label);
-        const points = this.#outline(context, finding.box, index, color, (chosen ? 3 : 1.5) * unit);
+        const points = this.#outline(context, outline(finding.box), color, (chosen ? 3 : 1.5) * unit);
         if (points.length > 0 && (chosen || (tile.kind === 'plane' && findings.length <= mostLabels)))
           this.#label(context, finding, points, color, unit);
       }
@@ -61,12 +62,10 @@ export class Overlay {
 
   #outline(
     context: CanvasRenderingContext2D,
-    box: readonly number[],
-    tile: number,
+    segments: [[number, number], [number, number]][],
     color: string,
     width: number,
   ): [number, number][] {
-    const segments = this.#scene.outline(box, tile);
     context.strokeStyle = color;
     context.lineWidth = width;
     context.beginPath();

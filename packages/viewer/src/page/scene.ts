@@ -171,24 +171,31 @@ export class Scene {
     });
   }
 
-  /** The outline of a box in a tile: segments in pixels of the canvas; none where the plane does not cut the box. */
-  outline(box: readonly number[], tileIndex: number): [Point, Point][] {
+  /**
+   * What draws boxes in a tile: gives the outline of a box as segments in pixels of the canvas; none where the plane does not cut it.
+   * It holds for one picture.
+   */
+  outliner(tileIndex: number): (box: readonly number[]) => [Point, Point][] {
     const slice = this.#nv.screenSlices[tileIndex];
-    if (!this.#info || !slice) return [];
-    const corners = this.#corners(box);
+    if (!this.#info || !slice) return () => [];
     if (slice.axCorSag === SLICE_TYPE.RENDER) {
-      const points = corners.map((corner) => this.#projected(corner, slice.leftTopWidthHeight));
-      return edges.map(([a, b]) => [points[a]!, points[b]!]);
+      const project = this.#projection(slice.leftTopWidthHeight);
+      return (box) => {
+        const points = this.#corners(box).map(project);
+        return edges.map(([a, b]) => [points[a]!, points[b]!]);
+      };
     }
     const across = 2 - slice.axCorSag;
-    const fractions = corners.map((corner) => this.#fractionOf(corner));
-    const low = [0, 1, 2].map((axis) => Math.min(...fractions.map((f) => f[axis]!)));
-    const high = [0, 1, 2].map((axis) => Math.max(...fractions.map((f) => f[axis]!)));
     const at = this.#nv.scene.crosshairPos[across]!;
-    if (at < low[across]! || at >= high[across]!) return [];
-    const [a, b] = [low, high].map((end) => this.#onPlane(end.with(across, at), slice)) as [Point, Point];
-    const around: Point[] = [a, [b[0], a[1]], b, [a[0], b[1]]];
-    return around.map((point, i) => [point, around[(i + 1) % 4]!]);
+    return (box) => {
+      const fractions = this.#corners(box).map((corner) => this.#fractionOf(corner));
+      const low = [0, 1, 2].map((axis) => Math.min(...fractions.map((f) => f[axis]!)));
+      const high = [0, 1, 2].map((axis) => Math.max(...fractions.map((f) => f[axis]!)));
+      if (at < low[across]! || at >= high[across]!) return [];
+      const [a, b] = [low, high].map((end) => this.#onPlane(end.with(across, at), slice)) as [Point, Point];
+      const around: Point[] = [a, [b[0], a[1]], b, [a[0], b[1]]];
+      return around.map((point, i) => [point, around[(i + 1) % 4]!]);
+    };
   }
 
   /** Millimetres (right, front, head) of a place of the canvas; undefined where it shows none. */
@@ -237,13 +244,16 @@ export class Scene {
     return [left + across * width, top + (1 - up) * height];
   }
 
-  #projected(mm: readonly number[], ltwh: readonly number[]): Point {
+  /** From millimetres to pixels of the canvas, in the part that shows the volume. */
+  #projection(ltwh: readonly number[]): (mm: readonly number[]) => Point {
     const { renderAzimuth, renderElevation } = this.#nv.scene;
     const [matrix] = this.#nv.calculateMvpMatrix(null, [...ltwh], renderAzimuth, renderElevation);
-    const at = (row: number) => [0, 1, 2].reduce((sum, k) => sum + matrix![4 * k + row]! * mm[k]!, matrix![12 + row]!);
-    const w = at(3);
     const [left, top, width, height] = ltwh as [number, number, number, number];
-    return [left + ((at(0) / w + 1) / 2) * width, top + ((1 - at(1) / w) / 2) * height];
+    return (mm) => {
+      const at = (row: number) => [0, 1, 2].reduce((sum, k) => sum + matrix![4 * k + row]! * mm[k]!, matrix![12 + row]!);
+      const w = at(3);
+      return [left + ((at(0) / w + 1) / 2) * width, top + ((1 - at(1) / w) / 2) * height];
+    };
   }
 }
 

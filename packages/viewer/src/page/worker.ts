@@ -28,7 +28,6 @@ type Answers = { [K in CallName]: (ask: Calls[K]['ask'], id: number) => Promise<
 
 const answers: Answers = {
   async openImage({ files, limits, place }) {
-    image = undefined; // its memory is wanted for the next one
     image = await readImage(files, limits, place);
     return { info: image.info, nifti: niftiOf(image.stored) };
   },
