@@ -127,13 +127,15 @@ describe.each([
     const { cases } = JSON.parse((await downloaded('json')).toString()) as Json;
     const found = cases[0]!.detections;
     expect(found).toHaveLength(expected.length);
-    const order = (list: { score: number; box: number[] }[]) =>
-      list.toSorted((a, b) => b.score - a.score || a.box[0]! - b.box[0]!);
-    const [ours, theirs] = [order(found), order(expected)];
-    const worst = ours.map(({ box, score }, i) =>
-      Math.max(Math.abs(score - theirs[i]!.score), ...box.map((edge, k) => Math.abs(edge - theirs[i]!.box[k]!))),
-    );
-    expect(Math.max(...worst)).toBeLessThan(1e-3);
+    // Scores of equal patches differ in their last bits, so the order says nothing: every box has its own partner.
+    const free = [...found];
+    for (const one of expected) {
+      const gap = ({ box, score }: { box: number[]; score: number }) =>
+        Math.max(Math.abs(score - one.score), ...box.map((edge, k) => Math.abs(edge - one.box[k]!)));
+      const at = free.findIndex((other) => other.label === one.label && gap(other) < 1e-3);
+      expect(at, `the box ${one.box} of score ${one.score}`).toBeGreaterThanOrEqual(0);
+      free.splice(at, 1);
+    }
   }, 300_000);
 
   test('can be asked for fewer findings, which the files then hold', async () => {
@@ -194,7 +196,7 @@ test('a box is drawn where its object lies, in the planes and in the volume', as
   await press('2');
   const around = await boxColors();
   expect(around.edges).toBeGreaterThan(100);
-  expect(around.insideBright).toBeGreaterThan(0.95);
+  expect(around.insideBright).toBeGreaterThan(0.8); // the crosshair crosses it
   expect(around.outsideBright).toBeLessThan(0.02);
   await press('5');
   expect((await boxColors()).edges).toBeGreaterThan(100);

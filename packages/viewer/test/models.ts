@@ -13,7 +13,7 @@ export async function makeModels(folder: string): Promise<{ flat: string; solid:
   const flat = join(folder, 'flat.onnx');
   const solid = join(folder, 'solid.onnx');
   const normalisation = { method: 'percentile', low: 1, high: 99.8 };
-  const consolidation = { method: 'wbc' as const, iouThreshold: 0.3, minSide: 0 };
+  const consolidation = { method: 'wbc' as const, iouThreshold: 0.3, minCandidateScore: 0, minSide: 0 };
   const prediction = { minOverlap: 8, mirror: [], minScore: 0, consolidation };
   const models = [
     [flat, new RetinaUNet2D({ ...common, patchSize: [64, 64] })],
