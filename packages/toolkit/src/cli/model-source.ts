@@ -1,8 +1,8 @@
 import { mirrorViews } from '@mdt/augment';
 import { type Dim, InputError } from '@mdt/core';
+import { checkNormalisation } from '@mdt/formats';
 import { type LoadedDetector, loadDetector, predictorOptionsOf } from '@mdt/onnx';
 import { createPredictor } from '@mdt/predictor';
-import { checkNormalisation } from '../data/normalise.js';
 import type { PredictFlags, PredictionSource } from './predict.js';
 
 /** Prediction with model files, on onnxruntime. */

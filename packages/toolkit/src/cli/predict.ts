@@ -1,8 +1,8 @@
 import { basename, dirname, join } from 'node:path';
 import { type Dim, InputError } from '@mdt/core';
+import type { Normalisation } from '@mdt/formats';
 import { type ExportedCase, geometryOf, type Predictor } from '@mdt/predictor';
 import { type Command, InvalidArgumentError } from 'commander';
-import type { Normalisation } from '../data/normalise.js';
 import { describeVolume, loadVolume } from '../data/volume-file.js';
 import { type PredictionFormat, predictionFormats, writePredictions } from '../predict/write-predictions.js';
 import { duration } from '../progress.js';

@@ -1,5 +1,5 @@
 import { InputError } from '@mdt/core';
-import { checkNormalisation } from '../data/normalise.js';
+import { checkNormalisation } from '@mdt/formats';
 import { trainingPrecisions } from '../engine.js';
 import {
   belowOne,

@@ -1,7 +1,6 @@
 import { isAbsolute, normalize, sep } from 'node:path';
 import { type Dim, InputError, type InputErrorCode, nearestName } from '@mdt/core';
-import { maxObjectId } from '@mdt/formats';
-import { checkNormalisation, type Normalisation } from './normalise.js';
+import { checkNormalisation, maxObjectId, type Normalisation } from '@mdt/formats';
 
 export type SplitName = 'train' | 'validation' | 'test';
 export const splitNames: readonly SplitName[] = ['train', 'validation', 'test'];

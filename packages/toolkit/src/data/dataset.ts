@@ -11,10 +11,10 @@ import {
   type Volume,
 } from '@mdt/core';
 import type { VolumeInfo } from '@mdt/formats';
+import { type Normalisation, normalise } from '@mdt/formats';
 import { CaseCache } from './case-cache.js';
 import { type CaseReader, readerOf } from './case-reader.js';
 import { type CaseEntry, type DatasetJson, parseDatasetJson, type SplitName } from './dataset-json.js';
-import { type Normalisation, normalise } from './normalise.js';
 import { labelledIn, labelsById } from './object-labels.js';
 import { preparedReaders } from './prepare/prepared.js';
 import { describeVolume, loadLabelMap, loadVolume, readInput } from './volume-file.js';

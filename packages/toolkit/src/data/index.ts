@@ -19,9 +19,11 @@ export {
   type MetaImageHeader,
   type NiftiHeader,
   type NiftiWriteOptions,
+  type Normalisation,
   type NpyHeader,
   type NrrdHeader,
   type NrrdWriteOptions,
+  normalise,
   type ReadOptions,
   rescaled,
   type StoredType,
@@ -77,7 +79,6 @@ export { type OriginalArraysOptions, originalArraysLayout } from './layouts/orig
 export { drawParts, type PartOptions } from './layouts/parts.js';
 export { type LoadPatchesOptions, loadPatches, type PatchLoader } from './loader/load-patches.js';
 export type { LoaderAugmentation } from './loader/patch-task.js';
-export { type Normalisation, normalise } from './normalise.js';
 export { type BatchCall, type PatchBatch, type PatchOptions, type PatchSampler, patches } from './patches.js';
 export { type PrepareOptions, type PrepareProgress, type PrepareResult, prepareDataset } from './prepare/prepare-dataset.js';
 export type { PrepareSettings } from './prepare/settings.js';

@@ -6,6 +6,8 @@ import {
   floatVolume,
   interpret,
   labelVolume,
+  type Normalisation,
+  normalise,
   type ReadOptions,
   type StoredVolume,
   storedVolume,
@@ -14,7 +16,6 @@ import {
 } from '@mdt/formats';
 import { writeFileAtomic } from '../files.js';
 import { decodeImage, describeImage } from './image-file.js';
-import { type Normalisation, normalise } from './normalise.js';
 
 export { readInput } from './input-file.js';
 

@@ -1,9 +1,9 @@
 import type { Dim } from '@mdt/core';
 import { InputError } from '@mdt/core';
+import type { Normalisation } from '@mdt/formats';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type LayoutName, layoutNames } from '../../data/layouts/index.js';
 import { type LabelKind, labelKinds } from '../../data/layouts/objects.js';
-import type { Normalisation } from '../../data/normalise.js';
 import { fraction, wholeNumber } from '../numbers.js';
 
 /** Numbers with commas between. */

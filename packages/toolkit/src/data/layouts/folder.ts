@@ -1,9 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type Dim, InputError, type Volume } from '@mdt/core';
-import { imageEnding, rescaled } from '@mdt/formats';
+import { checkNormalisation, imageEnding, type Normalisation, rescaled } from '@mdt/formats';
 import { missing } from '../input-file.js';
-import { checkNormalisation, type Normalisation } from '../normalise.js';
 import { describeVolume, loadLabelMap, readVolume } from '../volume-file.js';
 import type { NewCase, SourceDataset } from '../write-dataset.js';
 import { readCsv, rowsBy } from './csv.js';

@@ -1,10 +1,10 @@
 import { access } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { type Dim, InputError, perAxis } from '@mdt/core';
+import type { Normalisation } from '@mdt/formats';
 import { readJson } from '../../files.js';
 import type { CaseReader } from '../case-reader.js';
 import type { DatasetJson } from '../dataset-json.js';
-import type { Normalisation } from '../normalise.js';
 import type { SourceDataset } from '../write-dataset.js';
 import { readWindow } from './array-file.js';
 import { changeSince, sha256OfText } from './fingerprint.js';

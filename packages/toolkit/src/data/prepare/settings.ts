@@ -1,5 +1,5 @@
 import { type Dim, InputError, refuseUnknownKeys } from '@mdt/core';
-import { checkNormalisation, type Normalisation } from '../normalise.js';
+import { checkNormalisation, type Normalisation } from '@mdt/formats';
 
 /** What preparing does to an image, in this order. */
 export interface PrepareSettings {

@@ -1,1 +1,0 @@
-export { checkNormalisation, type Normalisation, normalise } from '@mdt/formats';
