@@ -46,6 +46,7 @@ import { type ProposalOptions, resolveProposals, withTargets } from './proposals
 import { type Reading, readLater, readNow } from './reading.js';
 import { type RoiSample, sampleRois } from './roi-sampling.js';
 import { scope } from './scope.js';
+import { flatten, highestForeground } from './scored-proposals.js';
 import { withoutGradients } from './without-gradients.js';
 
 export interface TwoStageOptions<D extends Dim = Dim, C extends string = string>
@@ -374,24 +375,3 @@ export abstract class TwoStage<D extends Dim, C extends string> extends Network<
 
 const priorBias = (prior: number | undefined) =>
   prior === undefined ? {} : { biasInit: constant(-Math.log((1 - prior) / prior)) }; // Lin et al. 2017, section 4.1
-
-function flatten(proposals: readonly Proposals[]): { boxes: Float32Array; images: Int32Array } {
-  const boxes = new Float32Array(proposals.reduce((sum, one) => sum + one.boxes.length, 0));
-  const images = new Int32Array(proposals.reduce((sum, one) => sum + one.scores.length, 0));
-  let box = 0;
-  let row = 0;
-  proposals.forEach((one, image) => {
-    boxes.set(one.boxes, box);
-    images.fill(image, row, row + one.scores.length);
-    box += one.boxes.length;
-    row += one.scores.length;
-  });
-  return { boxes, images };
-}
-
-function highestForeground(probabilities: Float32Array, outputs: number, classes: number): Float64Array {
-  return Float64Array.from({ length: probabilities.length / outputs }, (_, i) => {
-    const end = (i + 1) * outputs;
-    return Math.max(...probabilities.subarray(end - classes, end));
-  });
-}

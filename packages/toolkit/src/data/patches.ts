@@ -13,6 +13,7 @@ import {
 } from '@mdt/core';
 import type { CaseReader } from './case-reader.js';
 import type { Dataset } from './dataset.js';
+import { anywhere, besideObjects, onBox } from './patch-start.js';
 
 export interface PatchOptions<D extends Dim = Dim> {
   /** Voxels per axis that go through the network. */
@@ -79,8 +80,6 @@ export interface PatchSampler<D extends Dim = Dim> extends AsyncIterable<PatchBa
 }
 
 /** Tries at a place without objects before any place will do. */
-const negativeTries = 32;
-
 /**
  * Cuts random patches for training. For a patch on an object, the class that the batch has seen least is drawn first, then a
  * case that can have it, then one of its objects; the patch is placed so that a random point of the object's box keeps an
@@ -242,42 +241,6 @@ function caseDrawer(dataset: Dataset, weights: Readonly<Record<string, number>>)
 
 function pick<T>(random: Random, list: readonly T[]): T {
   return list[random.integer(0, list.length)]!;
-}
-
-/** First voxel of a patch anywhere in the image; a smaller image lies in the middle of the patch. */
-function anywhere(random: Random, size: ArrayLike<number>, patch: ArrayLike<number>): number[] {
-  return Array.from(patch, (n, d) => {
-    const room = size[d]! - n;
-    return room >= 0 ? random.integer(0, room + 1) : Math.floor(room / 2);
-  });
-}
-
-/** First voxel of a patch that cuts no object's box; of any, where many tries find none. */
-function besideObjects(random: Random, { size, objects }: CaseReader, patch: readonly number[]): number[] {
-  const { boxes, labels } = objects;
-  const dim = patch.length;
-  let start = anywhere(random, size, patch);
-  for (let tries = 1; tries < negativeTries; tries++) {
-    const from = start;
-    const hit = labels.some((_, k) =>
-      patch.every((n, d) => boxes[k * 2 * dim + d]! < from[d]! + n && boxes[k * 2 * dim + dim + d]! > from[d]!),
-    );
-    if (!hit) return start;
-    start = anywhere(random, size, patch);
-  }
-  return start;
-}
-
-/** First voxel of a patch that shows a random point of the box, away from its border and within the image where that can be. */
-function onBox(random: Random, box: ArrayLike<number>, size: ArrayLike<number>, patch: ArrayLike<number>): number[] {
-  const dim = patch.length;
-  return Array.from(patch, (n, d) => {
-    const point = Math.floor(random.uniform(box[d]!, box[dim + d]!));
-    const rim = Math.floor(n / 8); // the original's margin
-    const start = random.integer(point - n + 1 + rim, point - rim + 1);
-    const room = size[d]! - n;
-    return room >= 0 ? Math.min(Math.max(start, 0), room) : Math.floor(room / 2);
-  });
 }
 
 /** Neighbouring slices as channels of the middle one, whose label map it is. */
