@@ -1,9 +1,9 @@
 import '@tensorflow/tfjs-backend-cpu';
 import { registerGradients } from '@mdt/backbone';
 import { rng } from '@mdt/core';
-import { useTorch } from '@mdt/tfjs-torch';
+import { engineMemory, idle, resetPeakMemory, useTorch } from '@mdt/tfjs-torch';
 import * as tf from '@tensorflow/tfjs-core';
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 
 // The engine's own back-propagation against TensorFlow.js's, through TensorFlow.js's own gradients of its ops.
 
@@ -87,4 +87,55 @@ test('an optimizer learns through it without a leak', () => {
   expect(b).toBeCloseTo(2, 3);
   weight.dispose();
   optimizer.dispose();
+});
+
+describe('gradients of sums and means', () => {
+  const shape = [2, 3, 1, 4, 5];
+  for (const [name, reduce] of [
+    ['sum', tf.sum],
+    ['mean', tf.mean],
+  ] as const) {
+    for (const axes of [undefined, [0], [1, 4], [-1], [0, 1, 2, 3, 4]]) {
+      test(`${name} over ${axes ?? 'everything'}: each value goes back to what it came from, twice differentiated too`, async () => {
+        const share = name === 'sum' ? 1 : 1 / (axes ?? [0, 1, 2, 3, 4]).reduce((n, d) => n * shape.at(d)!, 1);
+        const check = () =>
+          tf.tidy(() => {
+            const x = noise(shape, 1);
+            const squares = (x: tf.Tensor) => tf.sum(tf.square(reduce(x, axes))) as tf.Scalar;
+            // d/dx Σ r² = 2 r · share
+            const back = tf.add(tf.zeros(shape), tf.mul(reduce(x, axes, true), 2 * share));
+            const first = tf.grad(squares)(x);
+            // along v, again: 2 · share · reduce(v), spread
+            const v = noise(shape, 2);
+            const second = tf.grad((x) => tf.sum(tf.mul(tf.grad(squares)(x), v)))(x);
+            const backAgain = tf.add(tf.zeros(shape), tf.mul(reduce(v, axes, true), 2 * share));
+            for (const [got, want] of [
+              [first, back],
+              [second, backAgain],
+            ] as const) {
+              expect(got.shape).toEqual(shape);
+              expect(got.dtype).toBe('float32');
+              expect(tf.max(tf.abs(tf.sub(got, want))).dataSync()[0]!).toBeLessThan(1e-5);
+            }
+          });
+        for (const backend of ['torch', 'cpu']) {
+          await tf.setBackend(backend);
+          check();
+        }
+        await tf.setBackend('torch');
+      });
+    }
+  }
+
+  test('the gradient of a mean is the only tensor of its size that is made', async () => {
+    const x = tf.ones([1024, 1024]);
+    const { liveBytes } = engineMemory();
+    await idle();
+    resetPeakMemory();
+    const dx = tf.grad((x) => tf.mean(x))(x);
+    await idle();
+    expect(engineMemory().peakBytes - liveBytes).toBeLessThan(1.01 * 4 * 1024 * 1024);
+    expect(dx.dataSync()[5]).toBe(2 ** -20);
+    tf.dispose([x, dx]);
+  });
 });

@@ -25,7 +25,7 @@ const layers: Readonly<Record<string, Layer>> = {
   'tfjs-torch': { mayImport: ['core', 'native-ops'], tfjs: true },
   backbone: { mayImport: ['core'], tfjs: true },
   detectors: { mayImport: ['core', 'native-ops', 'decode', 'backbone'], tfjs: true },
-  onnx: { mayImport: ['core', 'augment', 'decode', 'predictor'], tfjs: false },
+  onnx: { mayImport: ['core', 'formats', 'augment', 'decode', 'predictor'], tfjs: false },
   'onnx-export': { mayImport: ['core', 'decode', 'detectors', 'onnx'], tfjs: true },
   viewer: { mayImport: ['core', 'formats', 'predictor', 'onnx'], tfjs: false, bundles: true },
   toolkit: {

@@ -11,8 +11,9 @@
       "conditions": [
         ["OS == 'linux'", {
           "defines": ["_GLIBCXX_USE_CXX11_ABI=1"],
+          "include_dirs": ["build/precompiled", "csrc"],
           "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++17", "-std=gnu++20"],
-          "cflags_cc": ["-std=c++20", "-O3", "-fexceptions", "-frtti", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-Wall", "-Wno-unused-function"],
+          "cflags_cc": ["-include libtorch.h", "-std=c++20", "-O3", "-fexceptions", "-frtti", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-Wall", "-Wno-unused-function"],
           "libraries": ["-Wl,--no-as-needed", "-L<(libtorch)/lib", "-ltorch_cpu", "-lc10", "-ltorch", "-Wl,-rpath,<(libtorch)/lib", "-fopenmp", "-ldl"]
         }],
         ["OS == 'mac'", {

@@ -1,6 +1,7 @@
 // The addon's exports.
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 #include "call.h"
 #include "cuda_ops.h"
@@ -195,8 +196,25 @@ void cleanup(void* hint) {
   static_cast<Environment*>(hint)->executor.reset();  // joins the thread before the environment goes
 }
 
+// Threads have to stand still when the process's statics go. Registered this late, it runs before all of those.
+napi_value on_exit(napi_env, napi_callback_info) {
+  static const bool registered = std::atexit(Executor::stop_all) == 0;
+  static_cast<void>(registered);
+  return nullptr;
+}
+
+// process.once('exit', on_exit): what process.exit() leaves out is done for the main thread, whose clean-up hooks it does not run.
+bool watch_exit(napi_env env) {
+  napi_value global, process, once, argv[2];
+  return napi_get_global(env, &global) == napi_ok && napi_get_named_property(env, global, "process", &process) == napi_ok &&
+         napi_get_named_property(env, process, "once", &once) == napi_ok && napi_create_string_utf8(env, "exit", NAPI_AUTO_LENGTH, &argv[0]) == napi_ok &&
+         napi_create_function(env, "stopEngine", NAPI_AUTO_LENGTH, on_exit, nullptr, &argv[1]) == napi_ok &&
+         napi_call_function(env, process, once, 2, argv, nullptr) == napi_ok;
+}
+
 napi_value init(napi_env env, napi_value exports) {
   install_allocator();
+  if (!watch_exit(env)) return nullptr;
   auto* data = new Environment();
   const auto finalize = [](napi_env, void* pointer, void*) { delete static_cast<Environment*>(pointer); };
   if (napi_set_instance_data(env, data, finalize, nullptr) != napi_ok || napi_add_env_cleanup_hook(env, cleanup, data) != napi_ok) {

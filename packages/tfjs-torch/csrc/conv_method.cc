@@ -1,5 +1,7 @@
 #include "conv_method.h"
 
+#include <algorithm>
+
 #include "winograd.h"
 
 namespace mdt {
@@ -37,10 +39,15 @@ bool is_pointwise(const direct::Shape& s) { return is_pointwise_but_strides(s) &
 
 namespace {
 
+int64_t tiles_of_slice(const direct::Shape& s) { return s.images * ((s.out[1] + 3) / 4) * ((s.out[2] + 3) / 4); }
+
 // Whether transforming the filters is repaid, by the tiles of a slice and of all: oneDNN's bfloat16 is quicker than few of them.
-bool has_many_tiles(const direct::Shape& s) {
-  const int64_t of_slice = s.images * ((s.out[1] + 3) / 4) * ((s.out[2] + 3) / 4);
-  return of_slice >= 16 && of_slice * s.out[0] >= 64;
+bool has_many_tiles(const direct::Shape& s) { return tiles_of_slice(s) >= 16 && tiles_of_slice(s) * s.out[0] >= 32; }
+
+// Few places and large filters: a direct or Winograd's gradient would go through its sums for a handful of products each time.
+bool has_few_places(const direct::Shape& s) {
+  const int64_t places = s.images * s.out[0] * s.out[1] * s.out[2], taps = s.window[0] * s.window[1] * s.window[2];
+  return taps > 1 && places >= 1 && places <= 512 && std::min(s.in_channels, s.out_channels) >= 64 && s.in_channels * s.out_channels >= 128 * 128;
 }
 
 constexpr int64_t kWide = 256 * 256;  // in · out channels whose filters leave the second-level cache
@@ -51,8 +58,14 @@ constexpr int64_t kFewChannels = 32;  // below it oneDNN's blocks of 16 are fill
 Method method(const at::Tensor& x, const direct::Shape& s, Pass pass) {
   if (!x.is_cpu()) return Method::kAten;
   const bool low = is_low(x), weights = pass == Pass::kFilterGradient;
-  const bool tiles = has_many_tiles(s) || (!low && !(weights && s.in_channels * s.out_channels >= kWide));
+  const bool wide = s.in_channels * s.out_channels >= kWide;
+  // oneDNN's bfloat16 is as quick for the narrower of these, and takes ten times as long for the wide ones.
+  const bool loses_elsewhere = wide || (!low && (tiles_of_slice(s) < 8 || !winograd::suits(s)));
+  if (weights && has_few_places(s) && loses_elsewhere) return Method::kProduct;
+  const bool tiles = has_many_tiles(s) || (!low && !(weights && wide));
   if (tiles && winograd::suits(s)) return Method::kWinograd;
+  // With AVX2 alone oneDNN is the quicker one at plain products.
+  if (is_pointwise_but_strides(s) && !direct::has_avx512()) return Method::kAten;
   // The direct sums over outputs find no neighbours to pair: they would run at float32's speed.
   if (!direct::suits(s) || (low && weights)) return Method::kAten;
   if (is_pointwise(s) && pass == Pass::kForward && s.in_channels >= kFewChannels) return Method::kAten;

@@ -5,7 +5,7 @@
 
 namespace mdt {
 
-enum class Method { kAten, kDirect, kWinograd };
+enum class Method { kAten, kDirect, kWinograd, kProduct };
 enum class Pass { kForward, kInputGradient, kFilterGradient };
 
 // The layer as direct_conv.h describes it; the y, x axes of a 1×1 convolution become one, which makes long rows.

@@ -149,22 +149,8 @@ struct RowConvolution {
   }
 };
 
-}  // namespace
-
-bool available() {
-  static const bool has = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
-                          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("fma");
-  return has;
-}
-
-bool suits(const Shape& s) {
-  const int64_t taps = s.window[0] * s.window[1] * s.window[2];
-  const int64_t tile_weights = taps * std::max(s.in_channels * std::min<int64_t>(64, s.out_channels), s.out_channels * std::min<int64_t>(64, s.in_channels));
-  return available() && s.out[2] >= 8 && tile_weights <= (s.out[2] >= 16 ? 160 * 1024 : 64 * 1024);
-}
-
 template <class E>
-void forward(const Shape& s, const E* x, const float* filter, const float* bias, float slope, E* y) {
+void forward_pass(const Shape& s, const E* x, const float* filter, const float* bias, float slope, E* y) {
   const Phase phases[3] = {forward_phase(s, 0), forward_phase(s, 1), forward_phase(s, 2)};
   RowConvolution<E> c{&phases[0], &phases[1], &phases[2], s.in_channels, s.out_channels, s.in, s.out, s.images, {}};
   c.pack(filter, s, bias, false);
@@ -172,7 +158,7 @@ void forward(const Shape& s, const E* x, const float* filter, const float* bias,
 }
 
 template <class E>
-void input_gradient(const Shape& s, const E* dy, const float* filter, E* dx) {
+void input_gradient_pass(const Shape& s, const E* dy, const float* filter, E* dx) {
   const std::vector<Phase> zs = gradient_phases(s, 0), ys = gradient_phases(s, 1), xs = gradient_phases(s, 2);
   for (const Phase& z : zs) {
     for (const Phase& y : ys) {
@@ -184,8 +170,6 @@ void input_gradient(const Shape& s, const E* dy, const float* filter, E* dx) {
     }
   }
 }
-
-namespace {
 
 // Outputs of a row that are summed together: what they read stays in the second-level cache when it is widened.
 constexpr int64_t kSpan = 512;
@@ -224,10 +208,8 @@ void filter_gradient_row(const Shape& s, const Group<E>& g, const E* dy, const E
   }
 }
 
-}  // namespace
-
 template <class E>
-void filter_gradient(const Shape& s, const E* dy, const E* x, float* d_filter) {
+void filter_gradient_pass(const Shape& s, const E* dy, const E* x, float* d_filter) {
   const int64_t taps = s.window[0] * s.window[1] * s.window[2], rows = s.images * s.out[0] * s.out[1];
   // Parts are cut by the thread count alone and added in order: the result does not depend on timing.
   const int64_t parts = std::max<int64_t>(1, std::min<int64_t>(at::get_num_threads(), rows));
@@ -256,11 +238,17 @@ void filter_gradient(const Shape& s, const E* dy, const E* x, float* d_filter) {
   }
 }
 
-template void forward(const Shape&, const float*, const float*, const float*, float, float*);
-template void forward(const Shape&, const simd::BFloat16*, const float*, const float*, float, simd::BFloat16*);
-template void input_gradient(const Shape&, const float*, const float*, float*);
-template void input_gradient(const Shape&, const simd::BFloat16*, const float*, simd::BFloat16*);
-template void filter_gradient(const Shape&, const float*, const float*, float*);
-template void filter_gradient(const Shape&, const simd::BFloat16*, const simd::BFloat16*, float*);
+}  // namespace
+
+#ifdef MDT_AVX2
+Passes<float> avx2_passes() { return {forward_pass<float>, input_gradient_pass<float>, filter_gradient_pass<float>}; }
+#else
+template <class E>
+Passes<E> avx512_passes() {
+  return {forward_pass<E>, input_gradient_pass<E>, filter_gradient_pass<E>};
+}
+template Passes<float> avx512_passes();
+template Passes<simd::BFloat16> avx512_passes();
+#endif
 
 }  // namespace mdt::direct

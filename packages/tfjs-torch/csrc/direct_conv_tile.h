@@ -6,14 +6,21 @@
 #include "simd.h"
 
 #pragma GCC push_options
+#ifdef MDT_AVX2
+#pragma GCC target("avx2,fma")
+#else
 #pragma GCC target("avx512f,avx512vl,avx512bw,avx512dq,avx512bf16,fma")
+#endif
 
 namespace mdt::direct {
+inline namespace MDT_INSTRUCTIONS {
 
-// A channel count is held as Full registers of 16 and a tail: 0 none, else its width in floats (4, 8 or 16).
+using simd::kLanes;
+
+// A channel count is held as Full registers of kLanes and a tail: 0 none, else its width in floats (4, 8 or 16).
 template <int Full, int Tail>
 struct Lanes {
-  static constexpr int kWidth = Full * 16 + Tail;
+  static constexpr int kWidth = Full * kLanes + Tail;
   static constexpr int kRegisters = Full + (Tail > 0 ? 1 : 0);
 };
 
@@ -38,25 +45,25 @@ void row_tile(const TileArgs<E>& a) {
   using P = simd::Products<E>;
   constexpr int kPack = P::kPack;
   using TailReg = simd::Register<Tail>;
-  __m512 acc[T][Full > 0 ? Full : 1];
+  simd::Wide acc[T][Full > 0 ? Full : 1];
   TailReg tail[T];
 #pragma GCC unroll 16
   for (int j = 0; j < T; j++) {
 #pragma GCC unroll 4
-    for (int f = 0; f < Full; f++) acc[j][f] = a.bias ? simd::load<16>(a.bias + 16 * f) : _mm512_setzero_ps();
-    if constexpr (Tail > 0) tail[j] = a.bias ? simd::load<Tail>(a.bias + 16 * Full) : simd::broadcast<Tail>(0.0f);
+    for (int f = 0; f < Full; f++) acc[j][f] = a.bias ? simd::load<kLanes>(a.bias + kLanes * f) : simd::broadcast<kLanes>(0.0f);
+    if constexpr (Tail > 0) tail[j] = a.bias ? simd::load<Tail>(a.bias + kLanes * Full) : simd::broadcast<Tail>(0.0f);
   }
   // `pack` is what the inputs of output j give at this place.
   const auto add = [&](const E* w, auto pack) __attribute__((always_inline)) {
     const float* packed = reinterpret_cast<const float*>(w);
-    __m512 wf[Full > 0 ? Full : 1];
+    simd::Wide wf[Full > 0 ? Full : 1];
     TailReg wt;
 #pragma GCC unroll 4
-    for (int f = 0; f < Full; f++) wf[f] = _mm512_loadu_ps(packed + 16 * f);
-    if constexpr (Tail > 0) wt = simd::load<Tail>(packed + 16 * Full);
+    for (int f = 0; f < Full; f++) wf[f] = simd::load<kLanes>(packed + kLanes * f);
+    if constexpr (Tail > 0) wt = simd::load<Tail>(packed + kLanes * Full);
 #pragma GCC unroll 16
     for (int j = 0; j < T; j++) {
-      const __m512 b = pack(j);
+      const simd::Wide b = pack(j);
 #pragma GCC unroll 4
       for (int f = 0; f < Full; f++) acc[j][f] = P::add(acc[j][f], b, wf[f]);
       if constexpr (Tail > 0) tail[j] = P::add(tail[j], simd::low_lanes<Tail>(b), wt);
@@ -75,8 +82,8 @@ void row_tile(const TileArgs<E>& a) {
   for (int j = 0; j < T; j++) {
     E* out = a.out + j * a.out_step;
 #pragma GCC unroll 4
-    for (int f = 0; f < Full; f++) simd::store<16>(out + 16 * f, a.slope == 1.0f ? acc[j][f] : simd::activate<16>(acc[j][f], a.slope));
-    if constexpr (Tail > 0) simd::store_part<Tail>(out + 16 * Full, a.slope == 1.0f ? tail[j] : simd::activate<Tail>(tail[j], a.slope), a.tail_mask);
+    for (int f = 0; f < Full; f++) simd::store<kLanes>(out + kLanes * f, a.slope == 1.0f ? acc[j][f] : simd::activate<kLanes>(acc[j][f], a.slope));
+    if constexpr (Tail > 0) simd::store_part<Tail>(out + kLanes * Full, a.slope == 1.0f ? tail[j] : simd::activate<Tail>(tail[j], a.slope), a.tail_mask);
   }
 }
 
@@ -95,25 +102,25 @@ void outer_tile(const OuterArgs& a) {
   using L = Lanes<Full, Tail>;
   using P = simd::Products<float>;
   using TailReg = simd::Register<Tail>;
-  __m512 acc[C][Full > 0 ? Full : 1];
+  simd::Wide acc[C][Full > 0 ? Full : 1];
   TailReg tail[C];
 #pragma GCC unroll 16
   for (int c = 0; c < C; c++) {
 #pragma GCC unroll 4
-    for (int f = 0; f < Full; f++) acc[c][f] = _mm512_setzero_ps();
+    for (int f = 0; f < Full; f++) acc[c][f] = simd::broadcast<kLanes>(0.0f);
     if constexpr (Tail > 0) tail[c] = simd::broadcast<Tail>(0.0f);
   }
   const float* x = a.x;
   const float* dy = a.dy;
   for (int64_t j = 0; j < a.count; j++, x += a.step, dy += a.dy_step) {
-    __m512 gf[Full > 0 ? Full : 1];
+    simd::Wide gf[Full > 0 ? Full : 1];
     TailReg gt;
 #pragma GCC unroll 4
-    for (int f = 0; f < Full; f++) gf[f] = _mm512_loadu_ps(dy + 16 * f);
-    if constexpr (Tail > 0) gt = simd::load_part<Tail>(dy + 16 * Full, a.tail_mask);
+    for (int f = 0; f < Full; f++) gf[f] = simd::load<kLanes>(dy + kLanes * f);
+    if constexpr (Tail > 0) gt = simd::load_part<Tail>(dy + kLanes * Full, a.tail_mask);
 #pragma GCC unroll 16
     for (int c = 0; c < C; c++) {
-      const __m512 b = P::pack(x + c);
+      const simd::Wide b = P::pack(x + c);
 #pragma GCC unroll 4
       for (int f = 0; f < Full; f++) acc[c][f] = P::add(acc[c][f], b, gf[f]);
       if constexpr (Tail > 0) tail[c] = P::add(tail[c], simd::low_lanes<Tail>(b), gt);
@@ -124,10 +131,11 @@ void outer_tile(const OuterArgs& a) {
   for (int c = 0; c < C; c++) {
     float* out = a.out + c * L::kWidth;
 #pragma GCC unroll 4
-    for (int f = 0; f < Full; f++) _mm512_storeu_ps(out + 16 * f, _mm512_add_ps(_mm512_loadu_ps(out + 16 * f), acc[c][f]));
-    if constexpr (Tail > 0) simd::store<Tail>(out + 16 * Full, simd::load<Tail>(out + 16 * Full) + tail[c]);
+    for (int f = 0; f < Full; f++) simd::store<kLanes>(out + kLanes * f, simd::load<kLanes>(out + kLanes * f) + acc[c][f]);
+    if constexpr (Tail > 0) simd::store<Tail>(out + kLanes * Full, simd::load<Tail>(out + kLanes * Full) + tail[c]);
   }
 }
 
+}  // inline namespace MDT_INSTRUCTIONS
 }  // namespace mdt::direct
 #pragma GCC pop_options

@@ -3,12 +3,11 @@
 #include <algorithm>
 
 namespace mdt::direct {
+inline namespace MDT_INSTRUCTIONS {
 namespace {
 
-constexpr int kRegisters = 32;
-
 // How many outputs of a row fit into the registers beside the weights and one broadcast value.
-constexpr int tile_limit(int registers) { return std::min(kMaxTile, (kRegisters - 1 - registers) / registers); }
+constexpr int tile_limit(int registers) { return std::min(kMaxTile, (simd::kRegisters - 1 - registers) / registers); }
 
 template <class E, int Full, int Tail, int... T>
 Kernels<E> instances(std::integer_sequence<int, T...>) {
@@ -25,39 +24,54 @@ Kernels<E> instances() {
   return instances<E, Full, Tail>(std::make_integer_sequence<int, tile_limit(Lanes<Full, Tail>::kRegisters)>());
 }
 
-// The kernels for a number of output channels, 1 to 64.
+// Tails of 4, 8, … kLanes, after `Full` registers.
+template <class E, int Full>
+std::vector<Kernels<E>> with_tails() {
+  std::vector<Kernels<E>> list;
+  if constexpr (Full > 0) list.push_back(instances<E, Full, 0>());
+  else list.emplace_back();
+  list.push_back(instances<E, Full, 4>());
+  list.push_back(instances<E, Full, 8>());
+  if constexpr (kLanes > 8) list.push_back(instances<E, Full, kLanes>());
+  return list;
+}
+
+template <class E, int... Full>
+std::vector<std::vector<Kernels<E>>> all_kernels(std::integer_sequence<int, Full...>) {
+  return {with_tails<E, Full>()...};
+}
+
+// The kernels for a number of output channels, 1 to those of a group.
 template <class E>
 const Kernels<E>& kernels_for(int64_t channels) {
-  static const Kernels<E> table[4][4] = {
-      {Kernels<E>{}, instances<E, 0, 4>(), instances<E, 0, 8>(), instances<E, 0, 16>()},
-      {instances<E, 1, 0>(), instances<E, 1, 4>(), instances<E, 1, 8>(), instances<E, 1, 16>()},
-      {instances<E, 2, 0>(), instances<E, 2, 4>(), instances<E, 2, 8>(), instances<E, 2, 16>()},
-      {instances<E, 3, 0>(), instances<E, 3, 4>(), instances<E, 3, 8>(), instances<E, 3, 16>()},
-  };
-  const int64_t full = channels / 16, rest = channels % 16;
-  if (full == 4) return table[3][3];
+  static const auto table = all_kernels<E>(std::make_integer_sequence<int, simd::kGroupRegisters>());
+  const int64_t full = channels / kLanes, rest = channels % kLanes;
+  if (full == simd::kGroupRegisters) return table[full - 1].back();
   return table[full][rest == 0 ? 0 : rest <= 4 ? 1 : rest <= 8 ? 2 : 3];
 }
 
 }  // namespace
 
 uint16_t tail_mask(int64_t channels) {
-  const int64_t rest = channels % 16;
-  return channels == 64 || rest == 0 ? 0xffff : static_cast<uint16_t>((1u << rest) - 1);
+  const int64_t rest = channels % kLanes;
+  return rest == 0 ? 0xffff : static_cast<uint16_t>((1u << rest) - 1);
 }
 
 template <class E>
 std::vector<Group<E>> channel_groups(int64_t channels) {
-  const int64_t units = (channels + 15) / 16, groups = (units + 3) / 4;
+  const int64_t units = (channels + kLanes - 1) / kLanes, groups = (units + simd::kGroupRegisters - 1) / simd::kGroupRegisters;
   std::vector<Group<E>> list;
   for (int64_t g = 0; g < groups; g++) {
-    const int64_t first = units * g / groups * 16, end = std::min(channels, units * (g + 1) / groups * 16);
+    const int64_t first = units * g / groups * kLanes, end = std::min(channels, units * (g + 1) / groups * kLanes);
     list.push_back({first, end - first, &kernels_for<E>(end - first), {}, {}});
   }
   return list;
 }
 
 template std::vector<Group<float>> channel_groups(int64_t);
+#ifndef MDT_AVX2
 template std::vector<Group<simd::BFloat16>> channel_groups(int64_t);
+#endif
 
+}  // inline namespace MDT_INSTRUCTIONS
 }  // namespace mdt::direct

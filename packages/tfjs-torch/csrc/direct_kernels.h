@@ -7,6 +7,7 @@
 #include "direct_conv_tile.h"
 
 namespace mdt::direct {
+inline namespace MDT_INSTRUCTIONS {
 
 template <class E> using RowTile = void (*)(const TileArgs<E>&);
 using OuterTile = void (*)(const OuterArgs&);
@@ -31,7 +32,8 @@ struct Group {
   std::vector<float> bias;
 };
 
-// Channels cut into groups of at most 64, in units of 16 so that only the last has a tail.
+// Channels cut into groups of at most kGroupRegisters registers, in units of kLanes so that only the last has a tail.
 template <class E> std::vector<Group<E>> channel_groups(int64_t channels);
 
+}  // inline namespace MDT_INSTRUCTIONS
 }  // namespace mdt::direct

@@ -51,7 +51,7 @@ void add_lanes(const E* from, int64_t rows, int64_t columns, float* to) {
 #pragma GCC pop_options
 
 bool has_lanes() {
-  static const bool has = direct::available() && has_bfloat16_products();
+  static const bool has = direct::has_avx512() && has_bfloat16_products();
   return has;
 }
 #else

@@ -93,10 +93,38 @@ const std::vector<Kernel>& kernels() {
   return list;
 }
 
+namespace {
+
+// The executors of the process. Never destroyed: it is used while the process ends.
+struct Registry {
+  std::mutex mutex;
+  std::unordered_set<Executor*> executors;
+};
+Registry& registry() {
+  static auto* const instance = new Registry();
+  return *instance;
+}
+
+}  // namespace
+
 Executor::Executor(Device device, int threads)
-    : device_(std::move(device)), profile_(kernels().size()), thread_([this, threads] { loop(threads); }) {}
+    : device_(std::move(device)), profile_(kernels().size()), thread_([this, threads] { loop(threads); }) {
+  const std::lock_guard lock(registry().mutex);
+  registry().executors.insert(this);
+}
 
 Executor::~Executor() {
+  stop();
+  const std::lock_guard lock(registry().mutex);
+  registry().executors.erase(this);
+}
+
+void Executor::stop_all() {
+  const std::lock_guard lock(registry().mutex);
+  for (Executor* executor : registry().executors) executor->stop();
+}
+
+void Executor::stop() {
   std::deque<Command> dropped;  // what has not begun; the running kernel is finished
   {
     std::lock_guard lock(mutex_);
@@ -105,7 +133,8 @@ Executor::~Executor() {
   }
   wake_.notify_all();
   room_.notify_all();
-  thread_.join();
+  const std::lock_guard lock(stop_mutex_);
+  if (thread_.joinable()) thread_.join();
 }
 
 void Executor::loop(int threads) {

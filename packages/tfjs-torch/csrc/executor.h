@@ -52,6 +52,10 @@ class Executor {
   Executor(Device device, int threads);
   ~Executor();
 
+  // Ends the threads of all executors before the process takes down what they use; what is queued is dropped. Node leaves
+  // environments as they are where a program calls process.exit().
+  static void stop_all();
+
   const Device& device() const { return device_; }
 
   // args: [outputs: n, then slot, rank, sizes… of each] [inputs: n, slot or −1…] [attributes: n, value…]
@@ -79,6 +83,7 @@ class Executor {
   void post(Command command);
   void post(std::function<void()> run, size_t bytes = 0) { post(Command{std::move(run), bytes, 0, {}}); }
   void post_and_wait(std::function<void()> run);
+  void stop();
   void loop(int threads);
   bool take();
   void execute(int opcode, const std::vector<double>& args);
@@ -96,6 +101,7 @@ class Executor {
 
   std::vector<Slot> table_;              // only touched by the executor's thread
   std::vector<KernelProfile> profile_;   // likewise
+  std::mutex stop_mutex_;  // held while the thread is joined
   std::thread thread_;
 };
 

@@ -1,7 +1,13 @@
 // Registers of 4, 8 or 16 float lanes, and how elements get into them and out: float as it is, bfloat16 widened and rounded.
-// Everything here is compiled for AVX-512 and must only be reached through direct::available(); what takes bfloat16, only
-// where has_bfloat16_products() holds as well.
+// Everything here is compiled for AVX-512 and must only be reached where the processor has it; what takes bfloat16, only
+// where has_bfloat16_products() holds as well. Sources that are compiled with MDT_AVX2 get AVX2's registers instead. The inline
+// namespaces keep the two apart.
 #pragma once
+#ifdef MDT_AVX2
+#define MDT_INSTRUCTIONS avx2
+#include "avx2/simd.h"
+#else
+#define MDT_INSTRUCTIONS avx512
 #include <c10/util/BFloat16.h>
 
 #include <cstddef>
@@ -15,6 +21,10 @@
 #define MDT_INLINE __attribute__((always_inline)) inline
 
 namespace mdt::simd {
+inline namespace avx512 {
+
+// Lanes of the widest register, how many there are, and of how many groups of output channels are made.
+constexpr int kLanes = 16, kRegisters = 32, kGroupRegisters = 4;
 
 using BFloat16 = c10::BFloat16;
 
@@ -22,6 +32,7 @@ template <int Width> struct RegisterOf { using type = __m512; };
 template <> struct RegisterOf<4> { using type = __m128; };
 template <> struct RegisterOf<8> { using type = __m256; };
 template <int Width> using Register = typename RegisterOf<Width>::type;
+using Wide = Register<kLanes>;
 
 template <int Width> constexpr uint16_t kAll = static_cast<uint16_t>((1u << Width) - 1);
 
@@ -109,5 +120,7 @@ template <> struct Products<BFloat16> {
   static MDT_INLINE __m512 add(__m512 sum, __m512 a, __m512 b) { return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b)); }
 };
 
+}  // inline namespace avx512
 }  // namespace mdt::simd
 #pragma GCC pop_options
+#endif

@@ -172,25 +172,15 @@ void convolve(const Layer& l, const E* from, const float* filter, bool transpose
   });
 }
 
-}  // namespace
-
-bool suits(const Shape& s) {
-  const auto channels = std::minmax(s.in_channels, s.out_channels);
-  const bool fits = s.window[1] == kWindow && s.window[2] == kWindow && s.strides[1] == 1 && s.strides[2] == 1 && s.pads[1] < kWindow && s.pads[2] < kWindow;
-  return direct::available() && fits && channels.first >= 4 && s.out[1] * s.out[2] >= kOutputs * kOutputs;
-}
-
 template <class E>
-void forward(const Shape& s, const E* x, const float* filter, const float* bias, float slope, E* y) {
+void forward_pass(const Shape& s, const E* x, const float* filter, const float* bias, float slope, E* y) {
   convolve(forward_layer(s), x, filter, false, bias, slope, y);
 }
 
 template <class E>
-void input_gradient(const Shape& s, const E* dy, const float* filter, E* dx) {
+void input_gradient_pass(const Shape& s, const E* dy, const float* filter, E* dx) {
   convolve(gradient_layer(s), dy, filter, true, nullptr, 1.0f, dx);
 }
-
-namespace {
 
 // Adds what one slice of a chunk gives to the sums [point, tap z, in, width]: V_pᵀ · W_p at each point.
 template <class E>
@@ -233,10 +223,8 @@ void write_filters(const Layer& l, const std::vector<GroupFilters>& sums, int64_
   });
 }
 
-}  // namespace
-
 template <class E>
-void filter_gradient(const Shape& s, const E* dy, const E* x, float* d_filter) {
+void filter_gradient_pass(const Shape& s, const E* dy, const E* x, float* d_filter) {
   const Layer l = forward_layer(s);
   std::vector<GroupFilters> groups;
   const int64_t sum_floats = place_groups(groups, l.channels_in, l.channels_out, l.window_z);
@@ -273,11 +261,17 @@ void filter_gradient(const Shape& s, const E* dy, const E* x, float* d_filter) {
   write_filters(l, groups, parts, part_floats, d_filter);
 }
 
-template void forward(const Shape&, const float*, const float*, const float*, float, float*);
-template void forward(const Shape&, const simd::BFloat16*, const float*, const float*, float, simd::BFloat16*);
-template void input_gradient(const Shape&, const float*, const float*, float*);
-template void input_gradient(const Shape&, const simd::BFloat16*, const float*, simd::BFloat16*);
-template void filter_gradient(const Shape&, const float*, const float*, float*);
-template void filter_gradient(const Shape&, const simd::BFloat16*, const simd::BFloat16*, float*);
+}  // namespace
+
+#ifdef MDT_AVX2
+direct::Passes<float> avx2_passes() { return {forward_pass<float>, input_gradient_pass<float>, filter_gradient_pass<float>}; }
+#else
+template <class E>
+direct::Passes<E> avx512_passes() {
+  return {forward_pass<E>, input_gradient_pass<E>, filter_gradient_pass<E>};
+}
+template direct::Passes<float> avx512_passes();
+template direct::Passes<simd::BFloat16> avx512_passes();
+#endif
 
 }  // namespace mdt::winograd

@@ -15,4 +15,7 @@ template <class E> void forward(const direct::Shape& s, const E* x, const float*
 template <class E> void input_gradient(const direct::Shape& s, const E* dy, const float* filter, E* dx);
 template <class E> void filter_gradient(const direct::Shape& s, const E* dy, const E* x, float* d_filter);
 
+template <class E> direct::Passes<E> avx512_passes();
+direct::Passes<float> avx2_passes();
+
 }  // namespace mdt::winograd

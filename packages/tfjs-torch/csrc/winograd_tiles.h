@@ -11,13 +11,14 @@
 #include "winograd_transforms.h"
 
 namespace mdt::winograd {
+inline namespace MDT_INSTRUCTIONS {
 
 using direct::Shape;
 
 // Floats per row of transformed channels: as the kernels pack them.
 inline int64_t packed_width(int64_t channels) {
-  const int64_t rest = channels % 16;
-  return channels - rest + (rest == 0 ? 0 : rest <= 4 ? 4 : rest <= 8 ? 8 : 16);
+  const int64_t rest = channels % kLanes;
+  return channels - rest + (rest == 0 ? 0 : rest <= 4 ? 4 : rest <= 8 ? 8 : kLanes);
 }
 
 // A slice of the source that reaches a slice of the result, and the tap through which it does.
@@ -150,4 +151,5 @@ class Window {
   Work::Item item_{};
 };
 
+}  // inline namespace MDT_INSTRUCTIONS
 }  // namespace mdt::winograd

@@ -1,15 +1,21 @@
 // The transforms of Winograd's minimal filtering F(4×4, 3×3) (Lavin & Gray 2016, arXiv:1509.09308) and of its gradient by
-// the filter, for all channels of one tile. Everything here is compiled for AVX-512 and must only be reached through
-// winograd::suits().
+// the filter, for all channels of one tile. To be reached as simd.h says.
 #pragma once
 #include <type_traits>
 
 #include "direct_conv_tile.h"
 
 #pragma GCC push_options
+#ifdef MDT_AVX2
+#pragma GCC target("avx2,fma")
+#else
 #pragma GCC target("avx512f,avx512vl,avx512bw,avx512dq,avx512bf16,fma")
+#endif
 
 namespace mdt::winograd {
+inline namespace MDT_INSTRUCTIONS {
+
+using simd::kLanes;
 
 constexpr int kOutputs = 4;  // of a tile, per axis
 constexpr int kWindow = 3;
@@ -157,13 +163,14 @@ MDT_INLINE void transform_register(const Tile<From, To>& t, int64_t channel, uin
 template <class Axis, Padding padding, class From, class To>
 inline void transform(const Tile<From, To>& t, int64_t channels) {
   int64_t c = 0;
-  for (; c + 16 <= channels; c += 16) transform_register<Axis, 16, false, padding>(t, c, 0xffff);
+  for (; c + kLanes <= channels; c += kLanes) transform_register<Axis, kLanes, false, padding>(t, c, 0xffff);
   const int64_t rest = channels - c;
   const uint16_t mask = static_cast<uint16_t>((1u << rest) - 1);
-  if (rest > 8) transform_register<Axis, 16, true, padding>(t, c, mask);
+  if (rest > 8) transform_register<Axis, kLanes, true, padding>(t, c, mask);
   else if (rest > 4) transform_register<Axis, 8, true, padding>(t, c, mask);
   else if (rest > 0) transform_register<Axis, 4, true, padding>(t, c, mask);
 }
 
+}  // inline namespace MDT_INSTRUCTIONS
 }  // namespace mdt::winograd
 #pragma GCC pop_options

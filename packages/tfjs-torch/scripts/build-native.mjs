@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findLibtorch, testedVersions } from './libtorch-path.mjs';
+import { precompileHeader } from './precompiled-header.mjs';
 
 const here = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 
@@ -41,7 +42,7 @@ if (process.platform === 'linux') {
 const require = createRequire(import.meta.url);
 const gyp = join(dirname(require.resolve('node-gyp/package.json')), 'bin/node-gyp.js');
 const headers = nodeHeaders();
-const args = [gyp, 'configure', 'build', '--release', '-j', String(availableParallelism())];
+const args = ['--release'];
 const env = { ...process.env };
 if (process.platform === 'win32') {
   // An addon links to node.lib there, which node-gyp fetches with the headers.
@@ -53,17 +54,21 @@ if (process.platform === 'win32') {
   env.CPLUS_INCLUDE_PATH = [headers.include, env.CPLUS_INCLUDE_PATH].filter(Boolean).join(':');
 }
 console.log(`tfjs-torch: compiling against libtorch ${libtorch.version}`);
-const result = spawnSync(process.execPath, args, {
-  cwd: here,
-  env,
-  encoding: 'utf8',
-  maxBuffer: 2 ** 28,
-  stdio: ['ignore', 'pipe', 'pipe'],
-});
-if (result.status !== 0) {
+function nodeGyp(...command) {
+  const result = spawnSync(process.execPath, [gyp, ...command, ...args], {
+    cwd: here,
+    env,
+    encoding: 'utf8',
+    maxBuffer: 2 ** 28,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  if (result.status === 0) return;
   console.error(result.stdout.slice(-4000) + result.stderr.slice(-8000));
   fail('the addon did not compile; the compiler’s messages stand above.');
 }
+nodeGyp('configure');
+if (process.platform === 'linux') precompileHeader(here);
+nodeGyp('build', '-j', String(availableParallelism()));
 // Windows finds libraries by PATH alone: binding.ts reads where they are.
 writeFileSync(join(here, 'build/Release/libtorch.json'), JSON.stringify({ path: libtorch.path }));
 console.log('tfjs-torch: build/Release/mdt_tfjs_torch.node is ready');

@@ -33,6 +33,8 @@ const layers: Layer[] = [
     ],
   },
   { x: [1, 5, 70, 18], filter: [3, 3, 18, 18], strides: [1, 1], pad: 'same' },
+  { x: [1, 4, 5, 256], filter: [3, 3, 256, 256], strides: [2, 1], pad: 'same' }, // few places, many channels
+  { x: [1, 2, 3, 4, 130], filter: [3, 3, 3, 130, 128], strides: [1, 1, 1], pad: 'same' },
   { x: [2, 4, 6, 5, 3], filter: [3, 3, 3, 3, 4], strides: [1, 1, 1], pad: 'same' },
   { x: [2, 4, 6, 5, 3], filter: [3, 3, 3, 3, 4], strides: [1, 1, 1], pad: 'valid' },
   { x: [2, 4, 6, 5, 3], filter: [3, 3, 3, 3, 4], strides: [1, 2, 2], pad: 'same' },

@@ -1,8 +1,10 @@
 // Calls every function that the addon exports, and every kernel behind `run`, with wrong arguments: `node --import tsx misuse.ts
-// exports|kernels [SEED]`. Says on stdout what it is about to do, so that misuse.test.ts can name what ended the process.
+// exports|kernels|table [SEED]`. `table` spoils the right calls of native-calls.ts in one place at a time, the others try wrong
+// arguments by chance. Says on stdout what it is about to do, so that misuse.test.ts can name what ended the process.
 import { writeSync } from 'node:fs';
 import { rng } from '@mdt/core';
 import { loadBinding } from '../src/binding.js';
+import { type Attr, exportCalls, type Input, type KernelCall, kernelCalls } from './native-calls.js';
 
 const [part, seed = '1'] = process.argv.slice(2);
 const random = rng(Number(seed));
@@ -215,6 +217,126 @@ function misuseKernels(): void {
   }
 }
 
+/** What may be wrong with a tensor, by name: its shape, its type, its values, or that it is there at all. */
+const spoiltInputs: Record<string, (input: Tensor) => Tensor | 'disposed' | null> = {
+  missing: () => null,
+  disposed: () => 'disposed',
+  'rank 0': (x) => ({ ...x, shape: [] }),
+  'one axis less': (x) => ({ ...x, shape: x.shape.slice(1) }),
+  'one axis more': (x) => ({ ...x, shape: [1, ...x.shape] }),
+  'an axis longer': (x) => ({ ...x, shape: x.shape.map((n, d) => (d === 0 ? n + 1 : n)) }),
+  'channels more': (x) => ({ ...x, shape: x.shape.map((n, d) => (d === x.shape.length - 1 ? n + 1 : n)) }),
+  'zero-size': (x) => ({ ...x, shape: x.shape.map((n, d) => (d === 0 ? 0 : n)) }),
+  'zero-size in the last axis': (x) => ({ ...x, shape: x.shape.map((n, d) => (d === x.shape.length - 1 ? 0 : n)) }),
+  float32: (x) => ({ ...x, type: 'f' }),
+  int32: (x) => ({ ...x, type: 'i' }),
+  bool: (x) => ({ ...x, type: 'b' }),
+  complex64: (x) => ({ ...x, type: 'c' }),
+  NaN: (x) => ({ ...x, value: Number.NaN }),
+  negative: (x) => ({ ...x, value: -3 }),
+  huge: (x) => ({ ...x, value: x.type === 'i' ? 2 ** 31 - 1 : 1e38 }),
+};
+
+interface Tensor {
+  type: string;
+  shape: number[];
+  value?: number;
+}
+
+const tensorOf = (input: Exclude<Input, null>): Tensor => ({
+  type: input[0]!,
+  shape: input.slice(1).split('x').map(Number),
+});
+
+/** Puts a tensor into a slot: small numbers that are indices, too, unless a value is given. */
+function put(slot: number, { type, shape, value }: Tensor): void {
+  const size = shape.reduce((a, b) => a * b, 1);
+  const numbers = Array.from({ length: type === 'c' ? 2 * size : size }, (_, i) => value ?? i % 2);
+  const arrays = { f: Float32Array, i: Int32Array, b: Uint8Array, c: Float32Array };
+  upload(slot, shape, arrays[type as 'f'].from(numbers), 'fibc'.indexOf(type));
+}
+
+const wrongNumbers = [Number.NaN, Number.POSITIVE_INFINITY, -1, -(2 ** 31), 0, 0.5, 7, 2 ** 31, 2 ** 53, 1e300];
+
+/** The attributes with each number spoilt in turn, each list cut, lengthened and with a false length, then too few and none. */
+function* spoiltAttrs(attrs: readonly Attr[]): Generator<number[]> {
+  const flat = (list: readonly Attr[]) => list.flatMap((attr) => (typeof attr === 'number' ? [attr] : [attr.length, ...attr]));
+  const all = flat(attrs);
+  for (const [i] of all.entries()) for (const wrong of wrongNumbers) yield all.with(i, wrong);
+  for (const [i, attr] of attrs.entries()) {
+    if (typeof attr === 'number') continue;
+    for (const list of [[], attr.slice(1), [...attr, 1], [...attr, ...attr, ...attr]]) yield flat(attrs.with(i, list));
+  }
+  if (all.length > 0) for (const list of [[], all.slice(0, -1)]) yield list;
+}
+
+/** Every export and every kernel, each argument of its right call wrong in every way. */
+function misuseTable(): void {
+  for (const [name, args] of Object.entries(exportCalls)) {
+    say(`${name}, before start`);
+    if (name !== 'start') attempt(() => (binding[name as 'run'] as (...args: unknown[]) => unknown)(...args));
+  }
+  start();
+  fillSlots();
+  for (const [name, args] of Object.entries(exportCalls)) {
+    say(name);
+    const f = binding[name as 'run'] as (...args: unknown[]) => unknown;
+    for (const [place] of args.entries()) {
+      for (const value of wrong) {
+        attempt(() => f.apply(binding, args.with(place, value)));
+        attempt(() => binding.configure(false, false, 2 ** 30, 0)); // a limit of nothing would refuse all that follows
+        upload(0, [3], Float32Array.of(1, 2, 3), 0);
+      }
+      attempt(() => f.apply(binding, args.slice(0, place)));
+    }
+    attempt(() => binding.setThreads(2));
+    expectAlive(name);
+  }
+  binding.configure(false, false, 64 * 2 ** 20, 0); // what is huge is refused at once
+  for (const [name, row] of Object.entries(kernelCalls)) {
+    say(name);
+    misuseKernel(name, row);
+    expectAlive(name);
+  }
+}
+
+function misuseKernel(name: string, { inputs, attrs, outputs = 1 }: KernelCall): void {
+  const opcode = binding.kernels.indexOf(name);
+  const right = inputs.map((input) => (input === null ? null : tensorOf(input)));
+  const flat = attrs.flatMap((attr) => (typeof attr === 'number' ? [attr] : [attr.length, ...attr]));
+  const results = (count: number) => Array.from({ length: count }, (_, i) => firstOutput + i);
+  /** Runs with the tensors and reads what comes out. */
+  const runOn = (tensors: readonly (Tensor | 'disposed' | null)[], attributes: readonly number[], count = outputs) => {
+    const slots = tensors.map((tensor, i) => {
+      if (tensor === null) return -1;
+      if (tensor !== 'disposed') put(i, tensor);
+      else binding.free(i);
+      return i;
+    });
+    try {
+      run(opcode, results(count), slots, [...attributes]);
+      for (const slot of results(count)) binding.readSync(slot);
+    } finally {
+      for (const slot of results(count)) binding.free(slot);
+    }
+  };
+  runOn(right, flat); // the row itself is right
+  for (const [i, input] of right.entries()) {
+    for (const [what, spoil] of Object.entries(spoiltInputs)) {
+      const tensor = spoil(input ?? { type: 'f', shape: [2, 3] });
+      if (process.env.MISUSE_VERBOSE) say(`${name} input ${i} ${what}`);
+      attempt(() => runOn((right as Parameters<typeof runOn>[0]).with(i, tensor), flat));
+    }
+  }
+  for (const attributes of spoiltAttrs(attrs)) {
+    if (process.env.MISUSE_VERBOSE) say(`${name} attributes ${attributes}`);
+    attempt(() => runOn(right, attributes));
+  }
+  for (const list of [[], right.slice(0, -1), [...right, ...right]]) attempt(() => runOn(list, flat));
+  for (const count of [0, outputs + 1, 9]) attempt(() => runOn(right, flat, count));
+}
+
 if (part === 'exports') misuseExports();
+else if (part === 'table') misuseTable();
 else misuseKernels();
 say(`survived: ${threw} errors, ${returned} results`);

@@ -1,9 +1,13 @@
+import { kernels } from '@mdt/core';
 import * as tf from '@tensorflow/tfjs-core';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { useTorch } from '../src/index.js';
 import { agrees, floats, given, ints, type Op } from './compare.js';
 
 beforeAll(() => useTorch({ threads: 2 }));
+
+const run = (name: string, inputs: Record<string, tf.Tensor>, attrs: object): tf.Tensor =>
+  tf.engine().runKernel(name, inputs, attrs as never) as tf.Tensor;
 
 const image = floats([2, 7, 8, 3]);
 const volume = floats([2, 5, 6, 7, 2]);
@@ -34,8 +38,74 @@ describe('pools agree with backend cpu', () => {
   ]);
 });
 
-const run = (name: string, inputs: Record<string, tf.Tensor>, attrs: object): tf.Tensor =>
-  tf.engine().runKernel(name, inputs, attrs as never) as tf.Tensor;
+/** Input channels that fill registers of every width, or not. */
+const widths = [1, 4, 7, 8, 18, 40, 70];
+
+describe('maxima and their gradients agree with backend cpu for every number of channels', () => {
+  for (const channels of widths) {
+    const attrs2 = { filterSize: [3, 2], strides: [2, 1], pad: 'same' };
+    const attrs3 = { filterSize: [3, 3, 3], strides: [1, 2, 2], pad: 1 };
+    const both = (end: string, attrs: object) =>
+      ((x: tf.Tensor) => {
+        const y = run(`MaxPool${end}`, { x }, attrs);
+        const dy = tf.sin(tf.add(y, tf.reshape(tf.range(0, y.size), y.shape)));
+        return [y, run(`MaxPool${end}Grad`, { dy, input: x, output: y }, attrs)];
+      }) as Op;
+    agrees(`${channels} in 2D`, both('', attrs2), [floats([2, 7, 8, channels])]);
+    agrees(`${channels} in 3D`, both('3D', attrs3), [floats([2, 4, 5, 6, channels])]);
+  }
+});
+
+/** To bfloat16's 8 bits, ties to even. */
+const rounded = (values: ArrayLike<number>) => {
+  const bits = new Uint32Array(Float32Array.from(values).buffer);
+  return new Float32Array(bits.map((b) => (b + 0x7fff + ((b >>> 16) & 1)) & 0xffff0000).buffer);
+};
+
+describe('of values held in bfloat16', () => {
+  beforeAll(() => useTorch({ threads: 2, precision: 'bfloat16' }));
+  afterAll(() => useTorch({ threads: 2, precision: 'float32' }));
+  for (const channels of widths) {
+    test(`maxima are those of float32, and gradients their sums, rounded: ${channels} channels`, () => {
+      tf.tidy(() => {
+        const attrs = { window: [3, 3], strides: [2, 2], pads: [1, 1] };
+        const held = (shape: number[], seed: number) =>
+          tf.reshape(
+            tf.matMul(tf.reshape(tf.randomNormal(shape, 0, 1, 'float32', seed), [-1, channels]), tf.eye(channels)),
+            shape,
+          );
+        const asFloats = (x: tf.Tensor) => tf.tensor(x.dataSync(), x.shape);
+        const [x, dy] = [held([2, 9, 8, channels], 1), held([2, 5, 4, channels], 2)];
+        const grad = (dy: tf.Tensor, x: tf.Tensor) => run(kernels.MaxPoolNdGrad, { dy, x }, attrs).dataSync();
+        expect(run(kernels.MaxPoolNd, { x }, attrs).dataSync()).toEqual(
+          run(kernels.MaxPoolNd, { x: asFloats(x) }, attrs).dataSync(),
+        );
+        expect(grad(dy, x)).toEqual(rounded(grad(asFloats(dy), asFloats(x))));
+      });
+    });
+  }
+});
+
+test('a maximum that is not a number is passed on by our op, and gets the gradient', () => {
+  tf.tidy(() => {
+    const attrs = { window: [1, 2], strides: [1, 2], pads: [0, 1] };
+    const x = tf.tensor4d([1, Number.NaN, 3, 2, Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY], [1, 1, 6, 1]);
+    const dy = tf.tensor4d([1, 10, 100, 1000], [1, 1, 4, 1]);
+    expect(Array.from(run(kernels.MaxPoolNd, { x }, attrs).dataSync())).toEqual([1, Number.NaN, 2, Number.NEGATIVE_INFINITY]);
+    expect(Array.from(run(kernels.MaxPoolNdGrad, { dy, x }, attrs).dataSync())).toEqual([1, 10, 0, 100, 0, 1000]);
+  });
+});
+
+test('windows that see nothing but padding give −∞ and no gradient', () => {
+  tf.tidy(() => {
+    const attrs = { window: [1, 1], strides: [1, 1], pads: [1, 0] };
+    const x = tf.tensor4d([5], [1, 1, 1, 1]);
+    const dy = tf.tensor4d([1, 10, 100], [1, 3, 1, 1]);
+    const lowest = Number.NEGATIVE_INFINITY;
+    expect(Array.from(run(kernels.MaxPoolNd, { x }, attrs).dataSync())).toEqual([lowest, 5, lowest]);
+    expect(Array.from(run(kernels.MaxPoolNdGrad, { dy, x }, attrs).dataSync())).toEqual([10]);
+  });
+});
 
 /** ⟨pool(x + h·v) − pool(x − h·v), dy⟩ / 2h, along a direction v, which ⟨dx, v⟩ has to equal. */
 function expectDerivative(name: string, gradient: string, shape: number[], attrs: object): void {

@@ -10,6 +10,7 @@
 
 #include "../box.h"
 #include "box_lanes.h"
+#include "morton.h"
 
 namespace mdt {
 
@@ -28,16 +29,10 @@ class BoxIndex {
         centres.max[d] = std::max(centres.max[d], c);
       }
     }
-    struct Key {
-      int32_t group;
-      int32_t id;
-      uint64_t place;
-      bool operator<(const Key& other) const { return group != other.group ? group < other.group : place < other.place; }
-    };
-    std::vector<Key> keys;
+    std::vector<MortonKey> keys;
     keys.reserve(count_);
-    for (int32_t id : members) keys.push_back({groups[id], id, morton_key(boxes[id], centres)});
-    std::stable_sort(keys.begin(), keys.end());
+    for (int32_t id : members) keys.push_back({morton_place(boxes[id], centres), groups[id], id});
+    sort_keys(keys);
     leaves_.resize((count_ + kLanes - 1) / kLanes);
     for (std::size_t i = 0; i < count_; ++i) {
       const int32_t id = keys[i].id;
@@ -103,20 +98,17 @@ class BoxIndex {
 
   static double centre(const Box<D>& box, int d) { return box.min[d] / 2 + box.max[d] / 2; }
 
-  // 20 bits per axis, interleaved. The key only decides how tight the tree is, not what it finds.
-  static uint64_t morton_key(const Box<D>& box, const Box<D>& centres) {
-    constexpr int kBits = 20;
-    constexpr double kCells = (1 << kBits) - 1;
-    uint64_t cells[D];
+  // 20 bits per axis, interleaved. The place only decides how tight the tree is, not what it finds.
+  static uint64_t morton_place(const Box<D>& box, const Box<D>& centres) {
+    constexpr double kCells = (1 << 20) - 1;
+    uint64_t interleaved = 0;
     for (int d = 0; d < D; ++d) {
       const double place = (centre(box, d) - centres.min[d]) / (centres.max[d] - centres.min[d]) * kCells;
-      cells[d] = place > 0 ? static_cast<uint64_t>(std::min(place, kCells)) : 0;  // not a number where all centres agree
+      // Not a number where all centres agree.
+      const uint64_t cell = place > 0 ? static_cast<uint64_t>(std::min(place, kCells)) : 0;
+      interleaved |= spread_bits<D>(cell) << (D - 1 - d);
     }
-    uint64_t key = 0;
-    for (int bit = kBits - 1; bit >= 0; --bit) {
-      for (int d = 0; d < D; ++d) key = (key << 1) | ((cells[d] >> bit) & 1);
-    }
-    return key;
+    return interleaved;
   }
 
   // A part that is more than a share t of the union is more than the share t of either box, and then of its side along each

@@ -99,8 +99,12 @@ function randomCase(dim: Dim, seed: number) {
   const values: VoxelArray = new Kind(product(size) * channels);
   for (let i = 0; i < values.length; i++) values[i] = random.uniform(-300, 300);
   const field = () => Float32Array.from({ length: product(outputSize) * dim }, () => random.uniform(-2, 8));
-  const way = random.integer(0, 3);
-  const affine = Float64Array.from({ length: dim * (dim + 1) }, (_, i) => (i % (dim + 2) === 0 ? 1 : 0) + random.normal(0, 0.3));
+  const way = random.integer(0, 4);
+  const isAligned = way === 3; // each axis of the result along one of the source
+  const affine = Float64Array.from({ length: dim * (dim + 1) }, (_, i) => {
+    const isMixed = i % (dim + 1) < dim && i % (dim + 2) !== 0;
+    return isAligned && isMixed ? 0 : (i % (dim + 2) === 0 ? 1 : 0) + random.normal(0, 0.3);
+  });
   const options = {
     ...{ dim, outputSize, fill: random.uniform(-9, 9) },
     ...(way === 0 ? { coordinates: field() } : way === 1 ? { affine, displacement: field() } : { affine }),

@@ -28,25 +28,62 @@ interface Tap {
 
 /** Resampling in plain TypeScript: what csrc/cpu/resample.h must give. */
 export function resampleTwin(task: ResampleTask): VoxelArray {
-  const { dim, values, channels, outputSize, order, mode, fill } = task;
+  const { dim, values, channels, outputSize, order, fill } = task;
   const cells = Array.from(outputSize).reduce((a, b) => a * b, 1);
   const out = new (values.constructor as new (n: number) => VoxelArray)(cells * channels);
   const { source, size, padding } = order === 'cubic' ? coefficients(task) : { source: values, size: task.size, padding: 0 };
   const index = new Array<number>(dim).fill(0);
+  const along = tapsAlongAxes(task, size, padding);
   for (let cell = 0; cell < cells; cell++) {
     for (let d = dim - 1, rest = cell; d >= 0; d--) {
       index[d] = rest % outputSize[d]!;
       rest = Math.floor(rest / outputSize[d]!);
     }
-    const position = positionOf(task, index, cell);
-    const isVoid = position.some((p, d) => !Number.isFinite(p) || (mode === 'constant' && (p < 0 || p > task.size[d]! - 1)));
-    const taps = isVoid ? [] : position.map((p, d) => tapsOf(p, size[d]!, padding, order, mode));
+    const read = along ? tapsAt(along, index) : tapsOfPosition(task, positionOf(task, index, cell), size, padding);
     for (let c = 0; c < channels; c++) {
-      const value = isVoid ? fill : sumTaps(source, size, channels, taps, fill, c);
+      const value = read === null ? fill : sumTaps(source, size, channels, read, fill, c, 0, 0);
       out[cell * channels + c] = toValue(value, out);
     }
   }
   return out;
+}
+
+/** What a position reads along each axis; null where the result is the fill value. */
+function tapsOfPosition(
+  { order, mode, size: whole }: ResampleTask,
+  position: readonly number[],
+  size: ArrayLike<number>,
+  padding: number,
+): Tap[][] | null {
+  if (position.some((p, d) => isBeyond(p, whole[d]!, mode))) return null;
+  return position.map((p, d) => tapsOf(p, size[d]!, padding, order, mode));
+}
+
+/** Whether a position gives the fill value whatever the order. */
+const isBeyond = (position: number, n: number, mode: Boundary): boolean =>
+  !Number.isFinite(position) || (mode === 'constant' && (position < 0 || position > n - 1));
+
+/** `[axis][cell of the result]`, where no axis of the result moves along two of the source: the taps of a row are those of the next. */
+function tapsAlongAxes(task: ResampleTask, size: ArrayLike<number>, padding: number): (Tap[] | null)[][] | undefined {
+  const { dim, affine, displacement, coordinates, outputSize, order, mode } = task;
+  const mixes = Array.from(affine).some((factor, i) => i % (dim + 1) < dim && i % (dim + 2) !== 0 && factor !== 0);
+  if (displacement || coordinates || mixes) return undefined;
+  return Array.from(outputSize, (n, d) =>
+    Array.from({ length: n }, (_, i) => {
+      const p = affine[d * (dim + 2)]! * i + affine[d * (dim + 1) + dim]!;
+      return isBeyond(p, task.size[d]!, mode) ? null : tapsOf(p, size[d]!, padding, order, mode);
+    }),
+  );
+}
+
+function tapsAt(along: readonly (Tap[] | null)[][], index: readonly number[]): Tap[][] | null {
+  const taps = new Array<Tap[]>(index.length);
+  for (let d = 0; d < index.length; d++) {
+    const own = along[d]![index[d]!]!;
+    if (own === null) return null;
+    taps[d] = own;
+  }
+  return taps;
 }
 
 function positionOf({ dim, affine, displacement, coordinates }: ResampleTask, index: readonly number[], cell: number): number[] {
@@ -75,7 +112,7 @@ function tapsOf(position: number, n: number, padding: number, order: Interpolati
   );
 }
 
-/** Sum of the products of weights and values over all cells of the taps, the last axis innermost. */
+/** Sum of the products of weights and values over all cells of the taps from axis `d` on, the last axis innermost. */
 function sumTaps(
   values: ArrayLike<number>,
   size: ArrayLike<number>,
@@ -83,17 +120,20 @@ function sumTaps(
   taps: readonly Tap[][],
   fill: number,
   channel: number,
+  d: number,
+  cell: number,
 ): number {
-  const descend = (d: number, cell: number): number => {
-    if (d === taps.length) return values[cell * channels + channel]!;
-    let sum = 0;
-    for (const tap of taps[d]!) {
-      if (tap.weight === 0) continue;
-      sum += tap.weight * (tap.cell === outside ? fill : descend(d + 1, cell * size[d]! + tap.cell));
-    }
-    return sum;
-  };
-  return descend(0, 0);
+  if (d === taps.length) return values[cell * channels + channel]!;
+  const own = taps[d]!;
+  let sum = 0;
+  for (let k = 0; k < own.length; k++) {
+    const tap = own[k]!;
+    if (tap.weight === 0) continue;
+    const value =
+      tap.cell === outside ? fill : sumTaps(values, size, channels, taps, fill, channel, d + 1, cell * size[d]! + tap.cell);
+    sum += tap.weight * value;
+  }
+  return sum;
 }
 
 /** Coefficients of the source, padded where the boundary asks for it. */

@@ -2,6 +2,7 @@
 #include "../channel_sums.h"
 #include "../conv_filter.h"
 #include "../conv_method.h"
+#include "../conv_product.h"
 #include "../elements.h"
 #include "../sparse_boxes.h"
 #include "../winograd.h"
@@ -90,6 +91,7 @@ WeightGradients filter_gradient(const at::Tensor& gradient, const at::Tensor& in
     for (size_t d = 0; d < g.strides.size(); d++) seen = seen.slice(static_cast<int64_t>(d) + 1, 0, std::nullopt, g.strides[d]);
     return {at::mm(as_rows(seen).t(), as_rows(dy)).to(at::kFloat).reshape(shape), {}};
   }
+  if (how == Method::kProduct) return {filter_gradient_by_product(s, dy, x, shape), {}};
   at::Tensor filter = at::empty(shape, dy.options().dtype(at::kFloat));
   if (how != Method::kAten) {
     with_elements(dy, [&](auto zero) {

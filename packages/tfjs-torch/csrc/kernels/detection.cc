@@ -52,6 +52,7 @@ RoiCall roi_call(Call& c, const at::Tensor& boxes) {
   for (int64_t i = 0; i < call.maps; i++) {
     const at::IntArrayRef shape = call.map_shape(i);
     require(shape.front() == call.shapes[0] && shape.back() == call.channels(), "maps differ in batch or channels");
+    for (const int64_t n : shape.slice(1, axes)) require(n >= 1, "a map has no voxels");
   }
   return call;
 }

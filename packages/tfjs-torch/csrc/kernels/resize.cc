@@ -4,10 +4,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstring>
 
 #include "../call.h"
-#include "../elements.h"
+#include "../weighted_rows.h"
 
 namespace mdt {
 namespace {
@@ -59,37 +58,32 @@ struct Resize {
   int64_t images, channels;
 };
 
-// to += weight · from
-void add_scaled(const float* from, int64_t n, float weight, float* to) {
-  for (int64_t i = 0; i < n; i++) to[i] += weight * from[i];
-}
-
 // Each row of the result: first the rows that reach it are summed, then that sum along x.
 template <class E>
 void run(const Resize& r, const E* source, E* target) {
   const int64_t C = r.channels, length = r.from[2] * C, result_length = r.to[2] * C;
+  Terms along_x;
+  for (const auto& taps : r.axes[2]) {
+    for (const Tap& x : taps) along_x.add(x.source * C, x.weight);
+    along_x.end_row();
+  }
   at::parallel_for(0, r.images * r.to[0] * r.to[1], 1, [&](int64_t first, int64_t last) {
-    std::vector<float> sum(length), widened(std::is_same_v<E, float> ? 0 : length), result(std::is_same_v<E, float> ? 0 : result_length);
+    std::vector<float> sum(length);
+    Terms across;
     for (int64_t row = first; row < last; row++) {
-      const auto &ys = r.axes[1][row % r.to[1]], &zs = r.axes[0][row / r.to[1] % r.to[0]];
       const int64_t image = row / r.to[1] / r.to[0];
-      const float* merged = sum.data();
-      const auto source_row = [&](const Tap& z, const Tap& y) {
-        return as_floats(source + ((image * r.from[0] + z.source) * r.from[1] + y.source) * length, length, widened.data());
-      };
-      if (ys.size() == 1 && zs.size() == 1 && ys[0].weight * zs[0].weight == 1.0f) {
-        merged = source_row(zs[0], ys[0]);
+      across.clear();
+      for (const Tap& z : r.axes[0][row / r.to[1] % r.to[0]]) {
+        for (const Tap& y : r.axes[1][row % r.to[1]]) across.add(((image * r.from[0] + z.source) * r.from[1] + y.source) * length, z.weight * y.weight);
+      }
+      across.end_row();
+      E* to = target + row * result_length;
+      if (across.weights.size() == 1 && across.weights[0] == 1.0f) {
+        weighted_rows(source + across.offsets[0], along_x, C, to);
       } else {
-        std::fill(sum.begin(), sum.end(), 0.0f);
-        for (const Tap& z : zs) for (const Tap& y : ys) add_scaled(source_row(z, y), length, z.weight * y.weight, sum.data());
+        weighted_rows(source, across, length, sum.data());
+        weighted_rows<float, E>(sum.data(), along_x, C, to);
       }
-      float* to = floats_for(target + row * result_length, result.data());
-      for (const auto& xs : r.axes[2]) {
-        std::fill(to, to + C, 0.0f);
-        for (const Tap& x : xs) add_scaled(merged + x.source * C, C, x.weight, to);
-        to += C;
-      }
-      write_floats(result.data(), result_length, target + row * result_length);
     }
   });
 }
@@ -128,15 +122,17 @@ void resize(Call& c) {
   r.images = shape.front();
   r.channels = shape.back();
   for (auto& axis : r.axes) axis = {{{0, 1.0f}}};
+  for (size_t d = 0; d < before.size(); d++) shape[d + 1] = kGradient ? before[d] : after[d];
+  at::Tensor y = at::empty(shape, x.options());  // first, so that sizes which do not fit are refused before lists of that length are made
+  if (y.numel() == 0) return c.out(std::move(y));
   for (size_t d = 0; d < before.size(); d++) {
     const size_t axis = d + 3 - before.size();
     r.axes[axis] = forward_axis(before[d], after[d], factors[d], linear, alignment);
     if (kGradient) r.axes[axis] = turned_round(r.axes[axis], before[d]);
     r.from[axis] = kGradient ? after[d] : before[d];
-    r.to[axis] = shape[d + 1] = kGradient ? before[d] : after[d];
+    r.to[axis] = shape[d + 1];
   }
   if (!x.is_cpu()) return c.out(run_composed(r, c.in(0), static_cast<int64_t>(before.size())).to(x.scalar_type()));
-  at::Tensor y = at::empty(shape, x.options());
   with_elements(x, [&](auto zero) {
     using E = decltype(zero);
     run(r, x.const_data_ptr<E>(), y.mutable_data_ptr<E>());
