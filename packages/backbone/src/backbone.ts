@@ -1,4 +1,4 @@
-import { axisNames, type Dim, InputError, type PerAxis, type Random, rng } from '@mdt/core';
+import { axisNames, type Dim, InputError, type PerAxis, product, type Random, rng } from '@mdt/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { registerGradients } from './gradients/tfjs-gradients.js';
 import type { Weight } from './weight.js';
@@ -13,6 +13,14 @@ export interface FeatureSpec<D extends Dim = Dim> {
   /** Input voxels per cell. */
   stride: PerAxis<D>;
   channels: number;
+}
+
+/** A 1×1 convolution of a feature map. */
+export interface Projection {
+  /** `[channels, out]` */
+  weight: tf.Tensor2D;
+  /** `[out]` */
+  bias: tf.Tensor;
 }
 
 /** A network from images to feature maps. Its outputs are declared, so heads are built without a forward pass. */
@@ -30,6 +38,13 @@ export interface Backbone<D extends Dim = Dim> {
    * @returns one map `[b, ...size / stride, channels]` per entry of `features`
    */
   apply(images: tf.Tensor, mode: Mode): tf.Tensor[];
+  /**
+   * As `apply`, with the projection of the finest map in its place: for backbones that end in something linear, which then costs less
+   * time and memory. What segments on the finest map uses it where there is one.
+   *
+   * @returns `[b, ...size / stride, out]` for the first entry of `features`, the others as `apply` gives them
+   */
+  applyProjected?(images: tf.Tensor, projection: Projection, mode: Mode): tf.Tensor[];
 }
 
 /** Input voxels per cell of the coarsest map, per axis. */
@@ -89,8 +104,40 @@ export function checkBackbone<D extends Dim>(backbone: Backbone<D>, { inputSize 
         throw new RangeError(`checkBackbone: feature ${name} is declared as ${expected.join('x')}, apply gave ${got.join('x')}`);
       }
     });
+    if (backbone.applyProjected) checkProjected(backbone, inputSize);
   });
 }
+
+/** Compares `applyProjected` of noise with what `apply` and a 1×1 convolution give. */
+function checkProjected<D extends Dim>(backbone: Backbone<D>, inputSize: PerAxis<D>): void {
+  const random = rng('checkBackbone');
+  const noise = (shape: number[]) =>
+    tf.tensor(
+      Float32Array.from({ length: product(shape) }, () => random.normal()),
+      shape,
+    );
+  const images = noise([1, ...inputSize, backbone.inChannels]);
+  const { name, channels } = backbone.features[0]!;
+  const weight = noise([channels, 2]) as tf.Tensor2D;
+  const bias = noise([2]);
+  const [map, ...others] = backbone.apply(images, 'predict');
+  const [got, ...rest] = backbone.applyProjected!(images, { weight, bias }, 'predict');
+  const expected = tf.reshape(tf.add(tf.matMul(tf.reshape(map!, [-1, channels]), weight), bias), [...map!.shape.slice(0, -1), 2]);
+  const what = 'checkBackbone: applyProjected';
+  const shapes = (maps: (tf.Tensor | undefined)[]) => maps.map((one) => one?.shape.join('x')).join(', ');
+  if (shapes([got, ...rest]) !== shapes([expected, ...others])) {
+    throw new RangeError(`${what} gave ${shapes([got, ...rest])}, expected ${shapes([expected, ...others])}`);
+  }
+  const most = (x: tf.Tensor) => tf.max(tf.abs(x)).dataSync()[0]!;
+  const [difference, size] = [most(tf.sub(got!, expected)), most(expected)];
+  if (!(difference <= projectedTolerance * size)) {
+    throw new RangeError(
+      `${what} is not ${name} times the weight plus the bias: it differs by ${difference}, values go up to ${size}`,
+    );
+  }
+}
+
+const projectedTolerance = 0.05; // bfloat16 rounds more than once on the way
 
 /** Makes the variables that do not exist yet; a backbone that is used without this builds them from seed 0. */
 export function buildWeights(backbone: Pick<Backbone, 'variables'>, random: Random): void {

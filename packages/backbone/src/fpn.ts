@@ -1,10 +1,11 @@
 import { type Dim, InputError, type PerAxis } from '@mdt/core';
 import * as tf from '@tensorflow/tfjs-core';
-import { type Backbone, type FeatureSpec, totalStride } from './backbone.js';
+import { type Backbone, type FeatureSpec, type Mode, type Projection, totalStride } from './backbone.js';
 import { convBlock } from './blocks.js';
 import type { InitScheme } from './init.js';
 import { add } from './ops/add.js';
 import { upsample } from './ops/upsample.js';
+import { projectedLevel } from './projected-level.js';
 
 export interface FpnOptions {
   /** Channels of every level. */
@@ -47,6 +48,30 @@ export function fpn<D extends Dim>(body: Backbone<D>, options: FpnOptions): Back
     };
   });
   const given = levels.filter((level) => level.output);
+  function run(images: tf.Tensor, mode: Mode, projection?: Projection): tf.Tensor[] {
+    const maps = body.apply(images, mode);
+    const outputs: tf.Tensor[] = [];
+    let merged: tf.Tensor | undefined;
+    for (let i = levels.length - 1; i >= 0; i--) {
+      const { lateral, output, fromCoarser: factors, mode: upsampling } = levels[i]!;
+      const coarser = merged;
+      if (i === 0 && output && projection) {
+        const level = { fine: maps[0]!, coarser, factors, mode: upsampling, lateral, output };
+        outputs.unshift(projectedLevel(level, projection, mode));
+        merged = undefined;
+      } else {
+        merged = tf.tidy(() => {
+          const side = lateral.apply(maps[i]!, mode);
+          return coarser ? add(side, upsample(coarser, { factors, mode: upsampling })) : side;
+        });
+        if (output) outputs.unshift(output.apply(merged, mode));
+      }
+      coarser?.dispose();
+    }
+    merged?.dispose();
+    for (const map of new Set(maps)) if (map !== images) map.dispose();
+    return outputs;
+  }
   return {
     dim,
     inChannels: body.inChannels,
@@ -56,24 +81,10 @@ export function fpn<D extends Dim>(body: Backbone<D>, options: FpnOptions): Back
       ...levels.flatMap(({ lateral, output }) => [...lateral.variables, ...(output?.variables ?? [])]),
     ],
     totalStride: totalStride(body),
-    apply(images, mode) {
-      const maps = body.apply(images, mode);
-      const outputs: tf.Tensor[] = [];
-      let merged: tf.Tensor | undefined;
-      for (let i = levels.length - 1; i >= 0; i--) {
-        const { lateral, output, fromCoarser, mode: upsampling } = levels[i]!;
-        const coarser = merged;
-        merged = tf.tidy(() => {
-          const side = lateral.apply(maps[i]!, mode);
-          return coarser ? add(side, upsample(coarser, { factors: fromCoarser, mode: upsampling })) : side;
-        });
-        coarser?.dispose();
-        if (output) outputs.unshift(output.apply(merged, mode));
-      }
-      merged?.dispose();
-      for (const map of new Set(maps)) if (map !== images) map.dispose();
-      return outputs;
-    },
+    apply: (images, mode) => run(images, mode),
+    ...(levels[0]!.output && {
+      applyProjected: (images: tf.Tensor, projection: Projection, mode: Mode) => run(images, mode, projection),
+    }),
   };
 }
 

@@ -5,6 +5,7 @@ export {
   checkImageSize,
   type FeatureSpec,
   type Mode,
+  type Projection,
   totalStride,
 } from './backbone.js';
 export {

@@ -6,6 +6,7 @@ export * from './errors.js';
 export * from './folds.js';
 export * as kernels from './kernels.js';
 export * from './patch-detector.js';
+export * from './portable-math.js';
 export * from './random.js';
 export * from './safetensors.js';
 export * from './tiles.js';

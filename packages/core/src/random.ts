@@ -1,4 +1,6 @@
-/** A seeded stream of random numbers: the same on every platform. */
+import { portableCos, portableLog, portableSin } from './portable-math.js';
+
+/** A seeded stream of random numbers: the same bits on every platform, those of `normal` included. */
 export interface Random {
   /** Uniform in [0, 1), 32 bits. */
   next(): number;
@@ -65,10 +67,10 @@ export function rng(seed: string | number): Random {
         spare = undefined;
         return mean + deviation * value;
       }
-      const radius = Math.sqrt(-2 * Math.log(1 - random.next())); // Box and Muller 1958
+      const radius = Math.sqrt(-2 * portableLog(1 - random.next())); // Box and Muller 1958
       const angle = 2 * Math.PI * random.next();
-      spare = radius * Math.sin(angle);
-      return mean + deviation * radius * Math.cos(angle);
+      spare = radius * portableSin(angle);
+      return mean + deviation * radius * portableCos(angle);
     },
     choose(n, count) {
       const indices = Int32Array.from({ length: n }, (_, i) => i);

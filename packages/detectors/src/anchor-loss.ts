@@ -9,6 +9,8 @@ export interface AnchorLossOptions<D extends Dim = Dim> extends AnchorStage<D> {
   classes: readonly string[];
   /** Tells objects from background only, whatever their class. */
   objectness?: boolean;
+  /** Given where logits and deltas are off the gradient tape: the rows of some cells of a level, on it. */
+  rowsAt?: (level: number, cells: Int32Array) => { logits: tf.Tensor2D; deltas: tf.Tensor2D };
   legacy: boolean;
 }
 
@@ -92,13 +94,35 @@ export function* anchorLosses<D extends Dim>(
   };
   const flat = (chosen: readonly ChosenRows[], key: 'labels' | 'weights') => chosen.flatMap((level) => level[key]);
   const boxWeights = boxRows.flatMap(({ weights }) => weights);
+  const learnt = options.rowsAt ? rowsOnTape(logits, deltas, { classRows, boxRows }, grid, options.rowsAt) : { logits, deltas };
   return {
     class: hasRows
-      ? classLoss.loss(pickRows(logits, classRows), flat(classRows, 'labels'), flat(classRows, 'weights'))
+      ? classLoss.loss(pickRows(learnt.logits, classRows), flat(classRows, 'labels'), flat(classRows, 'weights'))
       : tf.scalar(0),
-    box: hasPositives ? boxLoss.loss(pickRows(deltas, boxRows), boxTargets, boxWeights) : tf.scalar(0),
+    box: hasPositives ? boxLoss.loss(pickRows(learnt.deltas, boxRows), boxTargets, boxWeights) : tf.scalar(0),
     reachesAll: hasPositives && !classRows.some(isEmpty),
   };
+}
+
+/** Outputs of the chosen anchors' cells, level by level; `rows` of what was chosen are counted among them from then on. */
+function rowsOnTape(
+  logits: readonly tf.Tensor2D[],
+  deltas: readonly tf.Tensor2D[],
+  { classRows, boxRows }: { classRows: readonly ChosenRows[]; boxRows: readonly ChosenBoxes[] },
+  { anchorsPerCell }: AnchorGrid,
+  rowsAt: NonNullable<AnchorLossOptions['rowsAt']>,
+): { logits: tf.Tensor2D[]; deltas: tf.Tensor2D[] } {
+  const cellOf = (row: number) => Math.floor(row / anchorsPerCell);
+  const levels = classRows.map((chosen, level) => {
+    if (chosen.rows.length === 0) return { logits: logits[level]!, deltas: deltas[level]! };
+    const cells = [...new Set(chosen.rows.map(cellOf))].sort((a, b) => a - b); // positives are among them
+    const place = new Map(cells.map((cell, i) => [cell, i]));
+    for (const own of [chosen, boxRows[level]!]) {
+      own.rows = own.rows.map((row) => place.get(cellOf(row))! * anchorsPerCell + (row % anchorsPerCell));
+    }
+    return rowsAt(level, Int32Array.from(cells));
+  });
+  return { logits: levels.map((level) => level.logits), deltas: levels.map((level) => level.deltas) };
 }
 
 function pushClass(chosen: ChosenRows, row: number, label: number, weight: number): void {

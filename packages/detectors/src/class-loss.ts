@@ -20,10 +20,6 @@ export interface ClassLoss {
 /** Outputs of a row for so many foreground classes. */
 export const outputsOf = ({ activation }: ClassLoss, classes: number): number => classes + (activation === 'softmax' ? 1 : 0);
 
-/** Probabilities of rows `[n, outputs]`, in the same columns. */
-export const probabilitiesOf = ({ activation }: ClassLoss, logits: tf.Tensor2D): tf.Tensor2D =>
-  activation === 'softmax' ? tf.softmax(logits) : tf.sigmoid(logits);
-
 /** Softmax over background and classes with cross entropy: the original toolkit's, and the default. */
 export function softmaxLoss(options: object = {}): ClassLoss {
   refuseUnknownKeys('softmaxLoss', options, []);

@@ -77,6 +77,13 @@ export class DetectionUNet<D extends Dim, C extends string = string> extends Net
     return { features, segmentation: this.#segmenter.apply(features[0]!, mode) };
   }
 
+  /** Class logits of each voxel, and what else the backbone gives; the finest map itself is not made where that can be avoided. */
+  #segment(images: tf.Tensor, mode: Mode): tf.Tensor[] {
+    this.checkImages(images);
+    this.build();
+    return this.#segmenter.segmentOn(this.backbone, images, mode);
+  }
+
   parts(): NetworkParts {
     this.build();
     const { numClasses: _, legacy = false, ...objects } = this.#objects;
@@ -90,13 +97,13 @@ export class DetectionUNet<D extends Dim, C extends string = string> extends Net
 
   protected override lossOf(batch: TrainBatch<D>): Losses {
     const classMap = this.segmentationOf(batch);
-    const { features, segmentation } = this.forward(batch.images, 'train');
-    const { total, parts } = this.#segmenter.lossOf(segmentation, classMap);
-    return { total: features.length > 1 ? this.reachAll(total) : total, parts };
+    const [segmentation, ...others] = this.#segment(batch.images, 'train');
+    const { total, parts } = this.#segmenter.lossOf(segmentation!, classMap);
+    return { total: others.length > 0 ? this.reachAll(total) : total, parts };
   }
 
   async detect(images: tf.Tensor): Promise<DetectionResult<D>> {
-    const probabilities = scope(() => tf.softmax(this.forward(images, 'predict').segmentation));
+    const probabilities = scope(() => tf.softmax(this.#segment(images, 'predict')[0]!));
     const values = (await probabilities.data()) as Float32Array;
     const length = values.length / images.shape[0]!;
     const detections = Array.from({ length: images.shape[0]! }, (_, image) =>

@@ -47,9 +47,17 @@ export class FasterRCNN<D extends Dim, C extends string = string> extends TwoSta
     return this.#segmenter ? { ...first, segmentation: this.#segmenter.apply(first.features[0]!, mode) } : first;
   }
 
+  protected override outputs(images: tf.Tensor, mode: Mode): FirstStage {
+    if (!this.#segmenter || this.anchors.levels.some(({ featureIndex }) => featureIndex === 0)) return this.forward(images, mode);
+    this.checkImages(images);
+    this.build();
+    const maps = this.#segmenter.segmentOn(this.backbone, images, mode);
+    return { ...this.proposerOn(maps, mode), segmentation: maps[0]! };
+  }
+
   protected override *lossOf(batch: TrainBatch<D>, random: Random): Reading<Losses> {
     const classMap = this.#segmenter && this.segmentationOf(batch);
-    const outputs = this.forward(batch.images, 'train');
+    const outputs = this.outputs(batch.images, 'train');
     const boxes = yield* this.lossesOf(outputs, batch, random);
     if (!classMap) return boxes;
     const segmentation = this.#segmenter.lossOf(outputs.segmentation!, classMap);

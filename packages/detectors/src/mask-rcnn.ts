@@ -65,7 +65,7 @@ export class MaskRCNN<D extends Dim, C extends string = string> extends TwoStage
 
   /** Mask logits of every class in some boxes, `[n, ...maskShape, 1 + classes]`; gradients flow into the features. */
   runMaskHead(features: readonly tf.Tensor[], boxes: Float32Array, images: Int32Array, mode: 'train' | 'predict'): tf.Tensor {
-    return this.#maskHead.apply(this.pool(features, this.rois(boxes, images), this.#poolSize), mode);
+    return this.#maskHead.apply(this.secondStage.pool(features, boxes, images, this.#poolSize), mode);
   }
 
   /** `runMaskHead` where detections were made, off the gradient tape. */
@@ -116,7 +116,7 @@ export class MaskRCNN<D extends Dim, C extends string = string> extends TwoStage
     const pasted: Uint8Array[] = [];
     for (const [image, found] of detections.entries()) {
       const own = new Uint8Array(found.labels.length * voxels);
-      for (const { from, boxes, labels } of chunksOf(found, this.boxStage.chunkSize)) {
+      for (const { from, boxes, labels } of chunksOf(found, this.secondStage.options.chunkSize)) {
         pasteDetections(await this.predictMasks(features, boxes, labels, image), boxes, paste, own, from);
       }
       pasted.push(own);

@@ -1,11 +1,19 @@
 import { type Block, constant, type Mode, totalStride } from '@mdt/backbone';
 import type { Dim, GroundTruth, Random } from '@mdt/core';
-import { type AnchorGrid, codingLayout, layoutOf, type NmsOptions, postprocess, resolveNms } from '@mdt/decode';
+import {
+  type AnchorGrid,
+  codingLayout,
+  layoutOf,
+  type NmsOptions,
+  postprocess,
+  probabilitiesFrom,
+  resolveNms,
+} from '@mdt/decode';
 import * as tf from '@tensorflow/tfjs-core';
 import { anchorLosses } from './anchor-loss.js';
 import { type AnchorStage, matchedAnchorsOf, resolveAnchorStage } from './anchor-stage.js';
 import type { BoxCoder } from './box-coder.js';
-import { outputsOf, probabilitiesOf } from './class-loss.js';
+import { outputsOf } from './class-loss.js';
 import { checkCounts, type DetectorVariant, type ResolvedCommon, resolveCommon } from './common-options.js';
 import { describeAnchors } from './describe.js';
 import type { DescribeOptions, DetectionResult, Losses, TrainBatch } from './detector.js';
@@ -89,7 +97,16 @@ export class RetinaNet<D extends Dim, C extends string = string> extends Network
 
   /** `forward` for images of any size that the strides divide. */
   protected run(images: tf.Tensor, mode: Mode): RetinaOutputs {
-    const features = this.backbone.apply(images, mode);
+    return this.headsOn(this.backbone.apply(images, mode), mode);
+  }
+
+  /** `forward` for losses and detections: `features` are whole where anchors stand, and need not be elsewhere. */
+  protected outputs(images: tf.Tensor, mode: Mode): RetinaOutputs {
+    return this.forward(images, mode);
+  }
+
+  /** Both towers on every level with anchors. */
+  protected headsOn(features: tf.Tensor[], mode: Mode): RetinaOutputs {
     const rows = (block: Block, width: number) =>
       this.anchors.levels.map(
         ({ featureIndex }) => tf.reshape(block.apply(features[featureIndex]!, mode), [-1, width]) as tf.Tensor2D,
@@ -99,7 +116,7 @@ export class RetinaNet<D extends Dim, C extends string = string> extends Network
   }
 
   protected override *lossOf(batch: TrainBatch<D>, random: Random): Reading<Losses> {
-    return yield* this.anchorLossOf(this.forward(batch.images, 'train'), batch, random);
+    return yield* this.anchorLossOf(this.outputs(batch.images, 'train'), batch, random);
   }
 
   /** Class and box loss of outputs at hand. */
@@ -116,25 +133,28 @@ export class RetinaNet<D extends Dim, C extends string = string> extends Network
   }
 
   async detect(images: tf.Tensor): Promise<DetectionResult<D>> {
-    const { probabilities, deltas, segmentation } = scope(() => {
-      const outputs = this.forward(images, 'predict');
-      return {
-        probabilities: outputs.logits.map((level) => probabilitiesOf(this.stage.classLoss, level)),
-        deltas: outputs.deltas,
-        segmentation: outputs.segmentation ? tf.softmax(outputs.segmentation) : null,
-      };
+    const { logits, deltas, segmentation } = scope(() => {
+      const { logits, deltas, segmentation } = this.outputs(images, 'predict');
+      return { logits, deltas, segmentation: segmentation ? tf.softmax(segmentation) : null };
     });
+    const { legacy } = this;
+    const { activation } = this.stage.classLoss;
+    const outputs = outputsOf(this.stage.classLoss, this.classes.length);
     try {
       const read = (maps: tf.Tensor[]) => Promise.all(maps.map((map) => map.data() as Promise<Float32Array>));
       const detections = await postprocess(
-        { batchSize: images.shape[0]!, probabilities: await read(probabilities), deltas: await read(deltas) },
+        {
+          batchSize: images.shape[0]!,
+          probabilities: (await read(logits)).map((level) => probabilitiesFrom(activation, level, outputs, { legacy })),
+          deltas: await read(deltas),
+        },
         {
           grid: this.anchors,
           coder: this.boxCoder,
           patchSize: this.patchSize,
           numClasses: this.classes.length,
           nms: this.#nms,
-          legacy: this.legacy,
+          legacy,
         },
       );
       return segmentation ? { detections, segmentation } : { detections };
@@ -142,7 +162,7 @@ export class RetinaNet<D extends Dim, C extends string = string> extends Network
       segmentation?.dispose();
       throw error;
     } finally {
-      tf.dispose([probabilities, deltas]);
+      tf.dispose([logits, deltas]);
     }
   }
 

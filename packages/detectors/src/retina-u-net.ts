@@ -43,6 +43,14 @@ export class RetinaUNet<D extends Dim, C extends string = string> extends Retina
     return { ...outputs, segmentation: this.#segmenter.apply(outputs.features[0]!, mode) };
   }
 
+  protected override outputs(images: tf.Tensor, mode: Mode): RetinaOutputs {
+    if (this.anchors.levels.some(({ featureIndex }) => featureIndex === 0)) return this.forward(images, mode);
+    this.checkImages(images);
+    this.build();
+    const maps = this.#segmenter.segmentOn(this.backbone, images, mode);
+    return { ...this.headsOn(maps, mode), segmentation: maps[0]! };
+  }
+
   protected override usesAllFeatures(): boolean {
     const used = new Set([0, ...this.anchors.levels.map(({ featureIndex }) => featureIndex)]); // the finest is segmented
     return used.size === this.backbone.features.length;
@@ -50,7 +58,7 @@ export class RetinaUNet<D extends Dim, C extends string = string> extends Retina
 
   protected override *lossOf(batch: TrainBatch<D>, random: Random): Reading<Losses> {
     const classMap = this.segmentationOf(batch);
-    const outputs = this.forward(batch.images, 'train');
+    const outputs = this.outputs(batch.images, 'train');
     const anchors = yield* this.anchorLossOf(outputs, batch, random);
     const segmentation = this.#segmenter.lossOf(outputs.segmentation!, classMap);
     const total = tf.add(anchors.total, segmentation.total) as tf.Scalar;

@@ -1,3 +1,4 @@
+import type { BoxArray } from '@mdt/core';
 import type { Proposals } from '@mdt/decode';
 
 /** The proposals of all images in one list, each with the index of its image. */
@@ -16,7 +17,7 @@ export function flatten(proposals: readonly Proposals[]): { boxes: Float32Array;
 }
 
 /** The best probability of a foreground class, per proposal; `outputs` values each, the classes last. */
-export function highestForeground(probabilities: Float32Array, outputs: number, classes: number): Float64Array {
+export function highestForeground(probabilities: BoxArray, outputs: number, classes: number): Float64Array {
   return Float64Array.from({ length: probabilities.length / outputs }, (_, i) => {
     const end = (i + 1) * outputs;
     return Math.max(...probabilities.subarray(end - classes, end));

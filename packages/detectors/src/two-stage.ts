@@ -1,11 +1,10 @@
-import { type Block, constant, type Mode, totalStride } from '@mdt/backbone';
-import type { Detections, Dim, GroundTruth, Random } from '@mdt/core';
+import { type Block, type Mode, totalStride } from '@mdt/backbone';
+import { type Detections, type Dim, type GroundTruth, product, type Random } from '@mdt/core';
 import {
   type AnchorGrid,
   codingLayout,
   foregroundShare,
   layoutOf,
-  levelsOfBoxes,
   type NmsOptions,
   type Proposals,
   propose,
@@ -24,8 +23,8 @@ import {
   resolveAnchorStage,
 } from './anchor-stage.js';
 import type { BoxCoder } from './box-coder.js';
-import { type BoxStageOptions, resolveBoxStage } from './box-stage.js';
-import { outputsOf, probabilitiesOf } from './class-loss.js';
+import type { BoxStageOptions } from './box-stage.js';
+import { outputsOf } from './class-loss.js';
 import {
   type CommonOptions,
   checkCounts,
@@ -37,17 +36,15 @@ import {
 import { describeAnchors } from './describe.js';
 import type { DescribeOptions, DetectionResult, DetectOptions, Losses, TrainBatch } from './detector.js';
 import { gatherRows } from './gather-rows.js';
-import { type BoxHead, boxHead } from './heads/box-head.js';
+import type { BoxHead } from './heads/box-head.js';
 import { type Proposer, proposer } from './heads/proposer.js';
 import { Network } from './network.js';
 import { denseRecord, type NetworkParts } from './network-parts.js';
-import { type Rois, roiAlign } from './ops/roi-align.js';
 import { type ProposalOptions, resolveProposals, withTargets } from './proposals.js';
 import { type Reading, readLater, readNow } from './reading.js';
-import { type RoiSample, sampleRois } from './roi-sampling.js';
+import type { RoiSample } from './roi-sampling.js';
 import { scope } from './scope.js';
-import { flatten, highestForeground } from './scored-proposals.js';
-import { withoutGradients } from './without-gradients.js';
+import { priorBias, SecondStage } from './second-stage.js';
 
 export interface TwoStageOptions<D extends Dim = Dim, C extends string = string>
   extends CommonOptions<D, C>,
@@ -84,11 +81,10 @@ export abstract class TwoStage<D extends Dim, C extends string> extends Network<
   readonly anchors: AnchorGrid<D>;
   protected readonly common: ResolvedCommon<D, C>;
   protected readonly anchorStage: AnchorStage<D>;
-  protected readonly boxStage: Required<BoxStageOptions>;
+  protected readonly secondStage: SecondStage<D>;
   protected readonly proposalOptions: Required<ProposalOptions>;
   protected readonly nms: Required<NmsOptions>;
   readonly #proposer: Proposer;
-  readonly #boxHead: BoxHead;
 
   constructor(dim: D, options: TwoStageOptions<D, C>, variant: DetectorVariant) {
     const common = resolveCommon(dim, options, { ...variant, normInHeads: true });
@@ -98,21 +94,14 @@ export abstract class TwoStage<D extends Dim, C extends string> extends Network<
     this.common = common;
     this.anchorStage = resolveAnchorStage(common, options, anchorDefaults);
     this.anchors = this.anchorStage.grid;
-    this.boxStage = resolveBoxStage(common, options.boxHead ?? {}, options.boxCoder);
+    this.secondStage = new SecondStage(common, this.anchors, options.boxHead ?? {}, options.boxCoder);
     this.proposalOptions = resolveProposals(this.kind, dim, options.proposals ?? {});
     this.nms = resolveNms(this.kind, dim, options.nms ?? {});
-    const { activation, init, norm } = common;
+    const { activation, init } = common;
     this.#proposer = proposer({
       ...{ dim, in: this.channels, filters: headFilters, anchors: this.anchors.anchorsPerCell, activation, init },
       outputs: outputsOf(this.anchorStage.classLoss, 1),
       ...priorBias(this.anchorStage.classLoss.prior),
-    });
-    this.#boxHead = boxHead({
-      ...{ in: [...this.boxStage.poolSize, this.channels], filters: this.boxStage.filters, activation, init },
-      norm: norm.startsWith('instance') ? 'none' : norm, // over one cell an instance norm would give zeros
-      outputs: outputsOf(this.boxStage.classLoss, this.classes.length),
-      boxes: (this.classes.length + 1) * 2 * dim,
-      ...priorBias(this.boxStage.classLoss.prior),
     });
   }
 
@@ -123,7 +112,7 @@ export abstract class TwoStage<D extends Dim, C extends string> extends Network<
 
   /** Writes proposals' targets. */
   get secondCoder(): BoxCoder {
-    return this.boxStage.boxCoder;
+    return this.secondStage.options.boxCoder;
   }
 
   matchedAnchors(targets: GroundTruth<D>): Float64Array {
@@ -131,7 +120,7 @@ export abstract class TwoStage<D extends Dim, C extends string> extends Network<
   }
 
   protected override headBlocks(): Pick<Block, 'variables'>[] {
-    return [this.#proposer, this.#boxHead];
+    return [this.#proposer, this.secondStage];
   }
 
   /** Runs backbone and first stage. The caller disposes of the outputs. */
@@ -141,16 +130,29 @@ export abstract class TwoStage<D extends Dim, C extends string> extends Network<
     return this.run(images, mode);
   }
 
-  /** `forward` for images of any size that the strides divide. */
+  /** `forward` for images of any size that the strides divide; gradients reach the proposer through `lossesOf` alone. */
   protected run(images: tf.Tensor, mode: Mode): FirstStage {
-    const features = this.backbone.apply(images, mode);
-    const rows = this.anchors.levels.map(({ featureIndex }) => this.#proposer.apply(features[featureIndex]!, mode));
+    return this.proposerOn(this.backbone.apply(images, mode), mode);
+  }
+
+  /** `forward` for losses and detections: `features` are whole where anchors stand, and need not be elsewhere. */
+  protected outputs(images: tf.Tensor, mode: Mode): FirstStage {
+    return this.forward(images, mode);
+  }
+
+  /** The proposer on every level with anchors. */
+  protected proposerOn(features: tf.Tensor[], mode: Mode): FirstStage {
+    const rows = this.anchors.levels.map(({ featureIndex }) => {
+      const map = features[featureIndex]!;
+      return mode === 'train' ? this.#proposer.applyOnly(map, mode) : this.#proposer.apply(map, mode);
+    });
     return { features, logits: rows.map(({ logits }) => logits), deltas: rows.map(({ deltas }) => deltas) };
   }
 
   parts(): NetworkParts {
     this.build();
-    const { anchorStage, boxStage, legacy, nms, isScoreFiltered } = this;
+    const { anchorStage, secondStage, legacy, nms, isScoreFiltered } = this;
+    const boxStage = secondStage.options;
     const { preNmsTopK, iouThreshold } = this.proposalOptions;
     const levels = this.anchors.levels.map(({ featureIndex }) => featureIndex);
     return {
@@ -172,15 +174,7 @@ export abstract class TwoStage<D extends Dim, C extends string> extends Network<
       },
       sizeMultiple: totalStride(this.backbone),
       dense: (images) => denseRecord(this.run(images, 'predict'), levels),
-      heads: {
-        box: {
-          input: [...boxStage.poolSize, this.channels],
-          run: (pooled) => {
-            const { logits, deltas } = this.#boxHead.apply(pooled, 'predict');
-            return { boxLogits: logits, boxDeltas: deltas };
-          },
-        },
-      },
+      heads: { box: secondStage.part },
     };
   }
 
@@ -211,90 +205,43 @@ export abstract class TwoStage<D extends Dim, C extends string> extends Network<
     });
   }
 
-  /** Boxes with the images and the pyramid levels that they read. */
-  protected rois(boxes: Float32Array, images: Int32Array): Rois<D> {
-    return { dim: this.dim, boxes, images, levels: levelsOfBoxes(boxes, this.patchSize, this.anchors.levels.length) };
-  }
-
-  /** What lies under boxes, `[n, ...pool, channels]`. */
-  protected pool(features: readonly tf.Tensor[], rois: Rois<D>, pool: readonly number[]): tf.Tensor {
-    const { levels } = this.anchors;
-    return roiAlign(
-      levels.map(({ featureIndex }) => features[featureIndex]!),
-      rois,
-      { pool, scales: levels.map(({ stride }) => stride.map((s) => 1 / s)), sampling: this.boxStage.sampling },
-    );
-  }
-
   /** Runs the second stage on some boxes; gradients flow into the features. */
-  runBoxHead(features: readonly tf.Tensor[], boxes: Float32Array, images: Int32Array, mode: Mode) {
-    return this.#boxHead.apply(this.pool(features, this.rois(boxes, images), this.boxStage.poolSize), mode);
+  runBoxHead(features: readonly tf.Tensor[], boxes: Float32Array, images: Int32Array, mode: Mode): ReturnType<BoxHead['apply']> {
+    return this.secondStage.run(features, boxes, images, mode);
   }
 
   /** Runs the second stage on every proposal, in chunks, off the gradient tape. The JS thread waits; `detect` does not. */
   score(features: readonly tf.Tensor[], proposals: readonly Proposals[], mode: Mode): ScoredProposals[] {
-    return readNow(this.#score(features, proposals, mode));
-  }
-
-  *#score(features: readonly tf.Tensor[], proposals: readonly Proposals[], mode: Mode): Reading<ScoredProposals[]> {
-    const width = 2 * this.dim;
-    const outputs = outputsOf(this.boxStage.classLoss, this.classes.length);
-    const values = (this.classes.length + 1) * width;
-    const all = flatten(proposals);
-    const n = all.images.length;
-    const probabilities = new Float32Array(n * outputs);
-    const deltas = new Float32Array(n * values);
-    for (let from = 0; from < n; from += this.boxStage.chunkSize) {
-      const to = Math.min(n, from + this.boxStage.chunkSize);
-      const both = withoutGradients(() => {
-        const head = this.runBoxHead(features, all.boxes.subarray(from * width, to * width), all.images.subarray(from, to), mode);
-        return tf.concat([probabilitiesOf(this.boxStage.classLoss, head.logits), head.deltas], 1);
-      });
-      let rows: Float32Array;
-      try {
-        rows = (yield [both])[0]!;
-      } finally {
-        both.dispose();
-      }
-      for (let i = from, at = 0; i < to; i++, at += outputs + values) {
-        probabilities.set(rows.subarray(at, at + outputs), i * outputs);
-        deltas.set(rows.subarray(at + outputs, at + outputs + values), i * values);
-      }
-    }
-    let first = 0;
-    return proposals.map(({ boxes }) => {
-      const last = first + boxes.length / width;
-      const scored = {
-        boxes,
-        probabilities: probabilities.subarray(first * outputs, last * outputs),
-        deltas: deltas.subarray(first * values, last * values),
-      };
-      first = last;
-      return scored;
-    });
+    return readNow(this.secondStage.score(features, proposals, mode));
   }
 
   /** The proposals that the second stage learns from. */
   sample(scored: readonly ScoredProposals[], proposals: readonly Proposals[], batch: TrainBatch<D>, random: Random): RoiSample {
-    const { classLoss, matcher, sampler } = this.boxStage;
-    const outputs = outputsOf(classLoss, this.classes.length);
-    const hardness = scored.map(({ probabilities }) => highestForeground(probabilities, outputs, this.classes.length));
-    return sampleRois(this.dim, proposals, hardness, batch.targets, { matcher, sampler }, random);
+    return this.secondStage.sample(scored, proposals, batch.targets, random);
   }
 
   protected override *lossOf(batch: TrainBatch<D>, random: Random): Reading<Losses> {
-    return yield* this.lossesOf(this.forward(batch.images, 'train'), batch, random);
+    return yield* this.lossesOf(this.outputs(batch.images, 'train'), batch, random);
   }
 
   /** All losses of a first stage's outputs. */
   protected *lossesOf(first: FirstStage, batch: TrainBatch<D>, random: Random): Reading<Losses> {
-    const options = { ...this.anchorStage, classes: this.classes, objectness: true, legacy: this.legacy };
+    const rowsAt = (level: number, cells: Int32Array) => {
+      const map = first.features[this.anchors.levels[level]!.featureIndex]!;
+      // Where most cells are learnt from, their neighbourhoods would be more than the map.
+      const isDense = cells.length * 9 ** this.dim > product(map.shape.slice(0, -1));
+      if (!isDense) return this.#proposer.at(map, cells, 'train');
+      const { logits, deltas } = this.#proposer.apply(map, 'train');
+      const own = (rows: tf.Tensor2D) => cellRows(rows, cells, this.anchors.anchorsPerCell);
+      return { logits: own(logits), deltas: own(deltas) };
+    };
+    const options = { ...this.anchorStage, classes: this.classes, objectness: true, rowsAt, legacy: this.legacy };
     const anchors = yield* anchorLosses(first.logits, first.deltas, batch.targets, options, random);
     const found = yield* this.#propose(first, batch.targets.length, 'training');
     const { addTargets } = this.proposalOptions;
     const proposals = addTargets ? found.map((one, i) => withTargets(one, batch.targets[i]!.boxes, this.dim)) : found;
     // Running statistics of a norm are updated by what is learnt from; the original updated them here as well.
-    const scored = yield* this.#score(first.features, proposals, this.legacy ? 'train' : 'predict');
+    const scored = yield* this.secondStage.score(first.features, proposals, this.legacy ? 'train' : 'predict');
     const sample = this.sample(scored, proposals, batch, random.fork('proposals'));
     const second = this.secondStageLosses(first.features, sample, batch);
     const parts: Record<string, tf.Scalar> = { proposalClass: anchors.class, proposalBox: anchors.box, ...second };
@@ -307,27 +254,14 @@ export abstract class TwoStage<D extends Dim, C extends string> extends Network<
     sample: RoiSample,
     _batch: TrainBatch<D>,
   ): Record<string, tf.Scalar> {
-    if (sample.labels.length === 0) return { class: tf.scalar(0), box: tf.scalar(0) };
-    const { logits, deltas } = this.runBoxHead(features, sample.boxes, sample.images, 'train');
-    const byClass = this.boxStage.classLoss.loss(logits, sample.labels, sample.weights);
-    const positives = sample.objects.length;
-    if (positives === 0) return { class: byClass, box: tf.scalar(0) };
-    const groups = this.classes.length + 1;
-    const rows = tf.reshape(deltas, [-1, 2 * this.dim]) as tf.Tensor2D;
-    const chosen = gatherRows(
-      rows,
-      Int32Array.from({ length: positives }, (_, i) => i * groups + sample.labels[i]!),
-    );
-    const references = Float64Array.from(sample.boxes.subarray(0, positives * 2 * this.dim));
-    const goals = { boxes: sample.goals, references, coder: this.boxStage.boxCoder };
-    return { class: byClass, box: this.boxStage.boxLoss.loss(chosen, goals, sample.boxWeights) };
+    return this.secondStage.losses(features, sample);
   }
 
   async detect(images: tf.Tensor, options: DetectOptions = {}): Promise<DetectionResult<D>> {
-    const first = scope(() => this.forward(images, 'predict'));
+    const first = scope(() => this.outputs(images, 'predict'));
     try {
       const proposals = await readLater(this.#propose(first, images.shape[0]!, 'inference'));
-      const scored = await readLater(this.#score(first.features, proposals, 'predict'));
+      const scored = await readLater(this.secondStage.score(first.features, proposals, 'predict'));
       const detections = await this.refine(scored);
       return { detections, ...(await this.furtherResults(first, detections, options)) };
     } finally {
@@ -340,7 +274,7 @@ export abstract class TwoStage<D extends Dim, C extends string> extends Network<
     const options: RefineOptions<D> = {
       dim: this.dim,
       // The original decodes with the first stage's deviations, which are the same in all its configurations.
-      coder: this.legacy ? this.anchorStage.boxCoder : this.boxStage.boxCoder,
+      coder: this.legacy ? this.anchorStage.boxCoder : this.secondCoder,
       patchSize: this.patchSize,
       numClasses: this.classes.length,
       nms: this.nms,
@@ -368,10 +302,13 @@ export abstract class TwoStage<D extends Dim, C extends string> extends Network<
     return [
       super.describe(),
       ...describeAnchors(this.anchors, this.anchorStage.matcher, options),
-      `proposals per image: ${training} in training, ${inference} in inference, pooled to ${this.boxStage.poolSize.join('x')}`,
+      `proposals per image: ${training} in training, ${inference} in inference, pooled to ${this.secondStage.options.poolSize.join('x')}`,
     ].join('\n');
   }
 }
 
-const priorBias = (prior: number | undefined) =>
-  prior === undefined ? {} : { biasInit: constant(-Math.log((1 - prior) / prior)) }; // Lin et al. 2017, section 4.1
+/** The rows of all anchors of some cells. */
+function cellRows(rows: tf.Tensor2D, cells: Int32Array, anchorsPerCell: number): tf.Tensor2D {
+  const places = Array.from(cells, (cell) => Array.from({ length: anchorsPerCell }, (_, a) => cell * anchorsPerCell + a));
+  return gatherRows(rows, Int32Array.from(places.flat()));
+}

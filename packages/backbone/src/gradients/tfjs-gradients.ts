@@ -55,7 +55,6 @@ import { maxGradConfig } from '@tensorflow/tfjs-core/dist/gradients/Max_grad.js'
 import { maximumGradConfig } from '@tensorflow/tfjs-core/dist/gradients/Maximum_grad.js';
 import { maxPoolGradConfig } from '@tensorflow/tfjs-core/dist/gradients/MaxPool_grad.js';
 import { maxPool3DGradConfig } from '@tensorflow/tfjs-core/dist/gradients/MaxPool3D_grad.js';
-import { meanGradConfig } from '@tensorflow/tfjs-core/dist/gradients/Mean_grad.js';
 import { minGradConfig } from '@tensorflow/tfjs-core/dist/gradients/Min_grad.js';
 import { minimumGradConfig } from '@tensorflow/tfjs-core/dist/gradients/Minimum_grad.js';
 import { mirrorPadGradConfig } from '@tensorflow/tfjs-core/dist/gradients/MirrorPad_grad.js';
@@ -94,7 +93,6 @@ import { squareGradConfig } from '@tensorflow/tfjs-core/dist/gradients/Square_gr
 import { squaredDifferenceGradConfig } from '@tensorflow/tfjs-core/dist/gradients/SquaredDifference_grad.js';
 import { stepGradConfig } from '@tensorflow/tfjs-core/dist/gradients/Step_grad.js';
 import { subGradConfig } from '@tensorflow/tfjs-core/dist/gradients/Sub_grad.js';
-import { sumGradConfig } from '@tensorflow/tfjs-core/dist/gradients/Sum_grad.js';
 import { tanGradConfig } from '@tensorflow/tfjs-core/dist/gradients/Tan_grad.js';
 import { tanhGradConfig } from '@tensorflow/tfjs-core/dist/gradients/Tanh_grad.js';
 import { tileGradConfig } from '@tensorflow/tfjs-core/dist/gradients/Tile_grad.js';
@@ -103,9 +101,11 @@ import { unpackGradConfig } from '@tensorflow/tfjs-core/dist/gradients/Unpack_gr
 import { unsortedSegmentSumGradConfig } from '@tensorflow/tfjs-core/dist/gradients/UnsortedSegmentSum_grad.js';
 import { zerosLikeGradConfig } from '@tensorflow/tfjs-core/dist/gradients/ZerosLike_grad.js';
 import { missingGradients } from './missing-gradients.js';
+import { reductionGradients } from './reductions.js';
 
 const configs: readonly GradConfig[] = [
   ...missingGradients,
+  ...reductionGradients,
   absGradConfig,
   acosGradConfig,
   acoshGradConfig,
@@ -159,7 +159,6 @@ const configs: readonly GradConfig[] = [
   maxPoolGradConfig,
   maxGradConfig,
   maximumGradConfig,
-  meanGradConfig,
   minGradConfig,
   minimumGradConfig,
   mirrorPadGradConfig,
@@ -198,7 +197,6 @@ const configs: readonly GradConfig[] = [
   squaredDifferenceGradConfig,
   stepGradConfig,
   subGradConfig,
-  sumGradConfig,
   tanGradConfig,
   tanhGradConfig,
   tileGradConfig,
