@@ -61,7 +61,7 @@ function oneStage<D extends Dim>(
     expectValues(kind, `logits${l}`, logits[l], batchSize * length * outputs);
     expectValues(kind, `deltas${l}`, deltas[l], batchSize * length * 2 * dim);
   });
-  const probabilities = logits.map((level) => probabilitiesFrom(activation, level, outputs));
+  const probabilities = logits.map((level) => probabilitiesFrom(activation, level, outputs, { legacy }));
   const options = { grid, coder: codingOf(dim, coding), patchSize, numClasses: classes.length, nms, legacy };
   return postprocess({ batchSize, probabilities, deltas }, options);
 }
@@ -90,5 +90,5 @@ function segmentationOf(
     const text = `${kind}: the network's output 'segmentation' has ${segmentation.length} values for ${count} patches of ${patchSize.join('x')}`;
     throw new InputError('invalid-data', text);
   }
-  return probabilitiesFrom('softmax', segmentation, outputs);
+  return probabilitiesFrom('softmax', segmentation, outputs, { legacy: true }) as Float32Array; // floats: a map is large
 }

@@ -162,7 +162,7 @@ export async function suppress<D extends Dim>(
     maxBoxes: nms.maxPerImage,
   });
   const { dim, boxes, scores, labels } = dropEmpty(selectDetections(found, kept));
-  return { dim, boxes: Float32Array.from(boxes), scores: Float32Array.from(scores), labels };
+  return { dim, boxes: Float32Array.from(boxes), scores: legacy ? Float32Array.from(scores) : scores, labels };
 }
 
 /** Without the boxes that have no size or are not numbers. */

@@ -1,4 +1,4 @@
-import { clipBoxes, type Detections, type Dim, type PerAxis, roundHalfEven } from '@mdt/core';
+import { type BoxArray, clipBoxes, type Detections, type Dim, type PerAxis, roundHalfEven } from '@mdt/core';
 import type { BoxCoding } from './box-coding.js';
 import { type NmsOptions, suppress } from './postprocess.js';
 
@@ -7,7 +7,7 @@ export interface ScoredProposals {
   /** Flat rows, voxels of the patch. */
   boxes: Float32Array;
   /** `[n, outputs]`: the classes, before them background if the head has it. */
-  probabilities: Float32Array;
+  probabilities: BoxArray;
   /** `[n, 1 + numClasses, 2 · dim]`. */
   deltas: Float32Array;
 }

@@ -1,9 +1,17 @@
 /** What a head's outputs mean. `softmax`: one per class and one, the first, for background. `sigmoid`: one per class, none for background. */
 export type ClassActivation = 'softmax' | 'sigmoid';
 
-/** Probabilities of rows of `outputs` logits, in the same places. */
-export function probabilitiesFrom(activation: ClassActivation, logits: Float32Array, outputs: number): Float32Array {
-  const out = new Float32Array(logits.length);
+/**
+ * Probabilities of rows of `outputs` logits, in the same places. Doubles tell logits of 16 and 17 apart, which floats round to the same
+ * probability: which of two sure boxes suppresses the other is then no matter of rounding. The original toolkit's are floats.
+ */
+export function probabilitiesFrom(
+  activation: ClassActivation,
+  logits: Float32Array,
+  outputs: number,
+  { legacy = false }: { legacy?: boolean } = {},
+): Float32Array | Float64Array {
+  const out = new (legacy ? Float32Array : Float64Array)(logits.length);
   if (activation === 'sigmoid') {
     for (let i = 0; i < out.length; i++) out[i] = 1 / (1 + Math.exp(-logits[i]!));
     return out;

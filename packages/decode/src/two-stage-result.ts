@@ -111,7 +111,7 @@ async function score<D extends Dim>(
   const scored: ScoredProposals[] = [];
   for (const [image, { boxes }] of proposals.entries()) {
     const n = boxes.length / (2 * dim);
-    const probabilities = new Float32Array(n * outputs);
+    const probabilities = new Float64Array(n * outputs);
     const deltas = new Float32Array(n * values);
     for (let from = 0; from < n; from += decoding.rois.chunkSize) {
       const to = Math.min(n, from + decoding.rois.chunkSize);
@@ -120,7 +120,7 @@ async function score<D extends Dim>(
       const head = await network.boxHead!(await pooled(description, features, part, images, poolSize), to - from);
       expectValues(kind, 'boxHead logits', head.logits, (to - from) * outputs);
       expectValues(kind, 'boxHead deltas', head.deltas, (to - from) * values);
-      probabilities.set(probabilitiesFrom(activation, head.logits, outputs), from * outputs);
+      probabilities.set(probabilitiesFrom(activation, head.logits, outputs, decoding), from * outputs);
       deltas.set(head.deltas, from * values);
     }
     scored.push({ boxes, probabilities, deltas });

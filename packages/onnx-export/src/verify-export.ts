@@ -25,6 +25,7 @@ export interface VerifyReport {
  * Compares a model file with the detector that it was made from, patch by patch: raw outputs, then detections.
  *
  * @param patches `[...patchSize, channels]` each
+ * @throws InputError `shape-mismatch` for a file of another kind, other classes, channels or patch size
  */
 export async function verifyExport<D extends Dim>(
   detector: DividedDetector<D>,
@@ -32,6 +33,11 @@ export async function verifyExport<D extends Dim>(
   patches: Iterable<Float32Array> | AsyncIterable<Float32Array>,
   { tolerance = 1e-4 }: VerifyOptions = {},
 ): Promise<VerifyReport> {
+  for (const key of ['kind', 'classes', 'inChannels', 'patchSize'] as const) {
+    const [own, theirs] = [String(detector[key]), String(loaded[key])];
+    if (own !== theirs)
+      throw new InputError('shape-mismatch', `verifyExport: ${key} of the file is ${theirs}, of the detector ${own}`);
+  }
   const outputs: Record<string, number> = {};
   let count = 0;
   let detections = 0;

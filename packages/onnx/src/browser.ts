@@ -9,6 +9,7 @@ export {
   readDescription,
 } from './description.js';
 export { defaultLimits, type ModelLimits } from './limits.js';
+export { createModelPredictor, type ModelPredictorOptions, preparationOf } from './model-predictor.js';
 export {
   type AttributeValue,
   type ElementType,

@@ -1,5 +1,6 @@
 import { type AxisName, axisNames, type Dim, InputError, type PerAxis, perAxis } from '@mdt/core';
 import type { Decoding } from '@mdt/decode';
+import { isOrientation } from '@mdt/predictor';
 import { readDecoding } from './decoding-reader.js';
 import { JsonReader } from './json-reader.js';
 
@@ -19,10 +20,13 @@ export interface PredictionDefaults {
   readonly consolidation: {
     readonly method: 'wbc' | 'nms' | 'soft-nms' | 'wbf';
     readonly iouThreshold: number;
-    /** Boxes with a shorter side (voxels) are left out. */
     /** Candidates below this score are left out before they are consolidated. */
     readonly minCandidateScore: number;
+    /** Boxes with a shorter side (voxels) are left out. */
     readonly minSide: number;
+    /** Whether what one model found on one view is reduced first. */
+    readonly memberNms?: 'none' | 'plain' | 'weighted';
+    readonly memberIouThreshold?: number;
   };
   /** Detections below this score are left out. */
   readonly minScore: number;
@@ -124,7 +128,12 @@ export function readDescription(metadata: ReadonlyMap<string, string>, file: str
         list.list((n) => n.number(1e-6, 1e6), { least: dim, most: dim }),
       ),
     ),
-    orientation: name('orientation'),
+    orientation: at('orientation').maybe((reader) => {
+      const text = reader.text(3);
+      return isOrientation(text, dim)
+        ? text
+        : reader.refuse(`${dim} letters for the ways of its axes, as ${dim === 3 ? 'SPL' : 'PL'}`);
+    }),
     normalisation: at('normalisation').maybe((reader) => reader.object()),
     patchSize: sides('patchSize', 1 << 16),
     sizeMultiple: sides('sizeMultiple', 1 << 16),
@@ -144,6 +153,8 @@ export function readDescription(metadata: ReadonlyMap<string, string>, file: str
 function readPrediction(reader: JsonReader, dim: Dim): PredictionDefaults {
   const consolidation = reader.at('consolidation');
   const side = (n: JsonReader) => n.whole(0, 1 << 16);
+  const memberNms = consolidation.at('memberNms').maybe((name) => name.oneOf(['none', 'plain', 'weighted'] as const));
+  const memberIouThreshold = consolidation.at('memberIouThreshold').maybe((value) => value.number(0, 1));
   return {
     minOverlap: reader
       .at('minOverlap')
@@ -154,6 +165,8 @@ function readPrediction(reader: JsonReader, dim: Dim): PredictionDefaults {
       iouThreshold: consolidation.at('iouThreshold').number(0, 1),
       minCandidateScore: consolidation.at('minCandidateScore').number(0, 1),
       minSide: consolidation.at('minSide').number(0, 1e6),
+      ...(memberNms && { memberNms }),
+      ...(memberIouThreshold !== null && { memberIouThreshold }),
     },
     minScore: reader.at('minScore').number(0, 1),
   };

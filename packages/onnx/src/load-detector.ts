@@ -40,7 +40,10 @@ async function nodeRuntime(): Promise<OnnxRuntime> {
   try {
     return (await import('onnxruntime-node')) as unknown as OnnxRuntime;
   } catch (cause) {
-    const text = 'loadDetector needs onnxruntime-node, which is not installed: npm install onnxruntime-node';
+    // Its installation fetches CUDA's libraries, and fails where it cannot: an optional dependency is then left out.
+    const text =
+      'loadDetector needs onnxruntime-node, which is not installed: npm install onnxruntime-node ' +
+      "(with ONNXRUNTIME_NODE_INSTALL=skip in the environment without CUDA's libraries)";
     throw new InputError('missing-file', text, { cause });
   }
 }

@@ -1,18 +1,25 @@
 import { InputError, nearestName, product } from '@mdt/core';
 import { smallConstant } from './constants.js';
 import type { ModelPart } from './model-part.js';
-import type { ReadModel } from './model-reader.js';
+import type { ReadModel, ReadNode } from './model-reader.js';
 import { opShapes, type Shape } from './op-shapes.js';
 
 const valueBytes = 4; // no op that networks are made of has larger results
 
+/** What one forward pass needs, as far as a graph says. */
+export interface Needs {
+  /** The most bytes that constants and results of ops take at one time, when each is let go after its last use. */
+  readonly bytes: number;
+  /** Multiplications with additions; of other ops one for each value. */
+  readonly operations: number;
+}
+
 /**
- * The most bytes that constants and the results of ops take at one time, when each is let go after its last use: what one forward pass
- * needs, as far as a graph says.
+ * Estimates what a part of a graph needs, before it runs.
  *
  * @throws InputError `unsupported-format` for ops that are not among those of networks, `invalid-data` for sizes that nobody can tell
  */
-export function estimateBytes(model: ReadModel, part: ModelPart, inputs: ReadonlyMap<string, Shape>, file: string): number {
+export function estimateNeeds(model: ReadModel, part: ModelPart, inputs: ReadonlyMap<string, Shape>, file: string): Needs {
   const shapes = new Map<string, Shape>(inputs);
   for (const { name, shape } of part.initializers) shapes.set(name, shape);
   const lastUse = new Map<string, number>();
@@ -23,6 +30,7 @@ export function estimateBytes(model: ReadModel, part: ModelPart, inputs: Readonl
   let held = part.initializers.reduce((sum, { byteLength }) => sum + byteLength, 0);
   for (const shape of inputs.values()) held += product(shape) * valueBytes;
   let most = held;
+  let operations = 0;
   part.nodes.forEach((node, i) => {
     const rule = opShapes.get(node.op);
     if (!rule) {
@@ -42,6 +50,7 @@ export function estimateBytes(model: ReadModel, part: ModelPart, inputs: Readonl
     if (!Number.isSafeInteger(count) || count < 0) {
       throw new InputError('invalid-data', `${file}: nobody can tell how large the result of ${node.op} '${node.outputs[0]}' is`);
     }
+    operations += count * termsOf(node, shapes);
     for (const name of node.outputs) {
       if (name === '') continue;
       shapes.set(name, shape!);
@@ -53,5 +62,12 @@ export function estimateBytes(model: ReadModel, part: ModelPart, inputs: Readonl
         held -= product(shapes.get(name)!) * valueBytes;
     }
   });
-  return most;
+  return { bytes: most, operations };
+}
+
+/** How many products add up to one value of an op's result. */
+function termsOf({ op, inputs: [first = '', second = ''] }: ReadNode, shapes: ReadonlyMap<string, Shape>): number {
+  if (op === 'Conv') return product((shapes.get(second) ?? []).slice(1));
+  if (op === 'MatMul' || op === 'Gemm') return Math.max(1, ...(shapes.get(first) ?? []).slice(-2));
+  return 1;
 }

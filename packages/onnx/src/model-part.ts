@@ -1,4 +1,5 @@
 import { InputError } from '@mdt/core';
+import { keyValue } from './model-proto.js';
 import type { ReadInitializer, ReadModel, ReadNode } from './model-reader.js';
 import { fieldsOf, MessageWriter } from './wire.js';
 
@@ -41,14 +42,36 @@ export function partBehind(model: ReadModel, input: string, file: string): Model
 /** Values of a constant that lies outside of the model, exactly `byteLength` bytes. */
 export type ExternalValues = (tensor: ReadInitializer) => Uint8Array;
 
-/** A part as a model of its own, external values inside. */
-export function encodePart(model: ReadModel, part: ModelPart, external: ExternalValues): Uint8Array {
+/** Values beside a model, under the name that it has for them: `externalData` of onnxruntime's sessions. */
+export interface ValuesBeside {
+  readonly path: string;
+  readonly data: Uint8Array;
+}
+
+/** Values that lie outside of a model and take fewer bytes are put into it. */
+const smallValues = 1024;
+
+/**
+ * A part as a model of its own. Large values that lie outside of the file stay outside of the message, which cannot hold more than
+ * 2 GiB; each gets a name of ours, so that no location of the file's is ever looked up.
+ */
+export function encodePart(
+  model: ReadModel,
+  part: ModelPart,
+  external: ExternalValues,
+): { bytes: Uint8Array; beside: ValuesBeside[] } {
+  const beside: ValuesBeside[] = [];
   const graph = new MessageWriter();
   for (const { bytes } of part.nodes) graph.bytes(1, bytes);
   graph.text(2, model.name);
   for (const tensor of part.initializers) {
-    if (tensor.external) graph.message(5, inlined(tensor, external(tensor)));
-    else graph.bytes(5, tensor.bytes);
+    if (!tensor.external) graph.bytes(5, tensor.bytes);
+    else {
+      const data = external(tensor);
+      const path = `values-${beside.length}`;
+      if (data.length >= smallValues) beside.push({ path, data });
+      graph.message(5, withValues(tensor, data, path));
+    }
   }
   for (const { name, bytes } of model.inputs) if (part.inputs.includes(name)) graph.bytes(11, bytes);
   for (const { name, bytes } of model.outputs) if (part.outputs.includes(name)) graph.bytes(12, bytes);
@@ -57,9 +80,13 @@ export function encodePart(model: ReadModel, part: ModelPart, external: External
     if ('integer' in field) head.integer(field.number, field.integer);
     else head.bytes(field.number, field.bytes);
   }
-  return head.message(7, graph).toBytes();
+  return { bytes: head.message(7, graph).toBytes(), beside };
 }
 
-function inlined({ name, shape, type }: ReadInitializer, values: Uint8Array): MessageWriter {
-  return new MessageWriter().integers(1, shape).integer(2, type).text(8, name).bytes(9, values);
+function withValues({ name, shape, type }: ReadInitializer, values: Uint8Array, path: string): MessageWriter {
+  const message = new MessageWriter().integers(1, shape).integer(2, type).text(8, name);
+  if (values.length < smallValues) return message.bytes(9, values);
+  const entries = { location: path, offset: 0, length: values.length };
+  for (const [key, value] of Object.entries(entries)) message.message(13, keyValue(key, String(value)));
+  return message.integer(14, 1);
 }

@@ -122,7 +122,8 @@ function rawBytes({ name, data, shape }: Initializer): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
-const keyValue = (key: string, value: string): MessageWriter => new MessageWriter().text(1, key).text(2, value);
+/** An entry of metadata, or of where values lie. */
+export const keyValue = (key: string, value: string): MessageWriter => new MessageWriter().text(1, key).text(2, value);
 
 function encodeNode({ op, name, inputs, outputs, attributes }: Node): MessageWriter {
   const message = new MessageWriter();

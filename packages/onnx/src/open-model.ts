@@ -4,8 +4,8 @@ import { decodedDetector, gridOf, type NetworkFunctions } from '@mdt/decode';
 import { consolidationOf, type PredictorOptions } from '@mdt/predictor';
 import { type ModelDescription, readDescription } from './description.js';
 import { type ModelLimits, resolveLimits } from './limits.js';
-import { estimateBytes } from './memory-estimate.js';
-import { type ExternalValues, encodePart, partBehind } from './model-part.js';
+import { estimateNeeds } from './memory-estimate.js';
+import { type ExternalValues, encodePart, partBehind, type ValuesBeside } from './model-part.js';
 import { type ReadModel, readModel } from './model-reader.js';
 import type { OnnxRuntime, OnnxSession } from './runtime.js';
 import { sessionNetwork } from './session-network.js';
@@ -72,14 +72,18 @@ export async function openModel(
   const sessions: OnnxSession[] = [];
   const open = async (input: string, shape: readonly number[]): Promise<OnnxSession> => {
     const part = partBehind(model, input, file);
-    const needed = estimateBytes(model, part, new Map([[input, shape]]), file);
-    if (needed > limits.memoryBytes) {
-      const text = `${file}: one forward pass takes about ${gib(needed)}, more than limits.memoryBytes (${gib(limits.memoryBytes)})`;
-      throw new InputError('limit-exceeded', text);
+    const needs = estimateNeeds(model, part, new Map([[input, shape]]), file);
+    const refuse = (what: string, limit: string): never => {
+      throw new InputError('limit-exceeded', `${file}: one forward pass takes about ${what}, more than limits.${limit}`);
+    };
+    if (needs.bytes > limits.memoryBytes) refuse(gib(needs.bytes), `memoryBytes (${gib(limits.memoryBytes)})`);
+    if (needs.operations > limits.operations) {
+      refuse(`${needs.operations.toExponential(1)} operations`, `operations (${limits.operations})`);
     }
     // A file of one part is passed on as it is.
     const isWhole = part.nodes.length === model.nodes.length && !part.initializers.some((tensor) => tensor.external);
-    const session = await create(ort, isWhole ? bytes : encodePart(model, part, external), options, file);
+    const { bytes: own, beside } = isWhole ? { bytes, beside: [] } : encodePart(model, part, external);
+    const session = await create(ort, own, beside, options, file);
     sessions.push(session);
     return session;
   };
@@ -108,7 +112,10 @@ export async function openModel(
 }
 
 /** How whole images are predicted with a model, by what its file says; what you give goes first. */
-export function predictorOptionsOf({ prediction }: ModelDescription, options: PredictorOptions = {}): PredictorOptions {
+export function predictorOptionsOf(
+  { prediction }: Pick<ModelDescription, 'prediction'>,
+  options: PredictorOptions = {},
+): PredictorOptions {
   const { minOverlap, mirror, consolidation, minScore } = prediction;
   return {
     ...(minOverlap !== null && { minOverlap: minOverlap as NonNullable<PredictorOptions['minOverlap']> }),
@@ -158,12 +165,14 @@ function headShape(model: ReadModel, input: string, poolSize: readonly number[],
 async function create(
   ort: OnnxRuntime,
   bytes: Uint8Array,
+  beside: readonly ValuesBeside[],
   { executionProviders, threads, sessionOptions }: OpenModelOptions,
   file: string,
 ): Promise<OnnxSession> {
   try {
     return await ort.InferenceSession.create(bytes, {
       logSeverityLevel: 3,
+      ...(beside.length > 0 && { externalData: beside }),
       ...(executionProviders && { executionProviders }),
       ...(threads !== undefined && { intraOpNumThreads: threads }),
       ...sessionOptions,
