@@ -15,6 +15,8 @@ export interface ViewerCase {
   image: readonly string[];
   /** A label map of what an annotator drew. */
   truth?: readonly string[];
+  /** A label map of what a program found. */
+  segmentation?: readonly string[];
   /** Number of axes, and millimetres per voxel in array order, where its files do not say so. */
   dim?: 2 | 3;
   spacing?: readonly number[];
@@ -128,11 +130,12 @@ async function serve(session: ServedSession): Promise<{ json: string; files: Map
     return list;
   };
   const told: Session = { title: session.title, cases: [] };
-  for (const { id, image, truth, dim, spacing } of session.cases) {
+  for (const { id, image, truth, segmentation, dim, spacing } of session.cases) {
     told.cases.push({
       id,
       image: await all(image),
       ...(truth && { truth: await all(truth) }),
+      ...(segmentation && { segmentation: await all(segmentation) }),
       ...(dim && { dim }),
       ...(spacing && { spacing: [...spacing] }),
     });

@@ -9,6 +9,7 @@ export interface ServedCase {
   id: string;
   image: ServedFile[];
   truth?: ServedFile[];
+  segmentation?: ServedFile[];
   /** Number of axes, and millimetres per voxel in array order, where its files do not say so. */
   dim?: 2 | 3;
   spacing?: number[];

@@ -3,7 +3,7 @@ import { download, element, say } from './dom.js';
 import { caseFor, type Finding, findingsOf, type PredictedCaseJson, parsePredictions } from './findings.js';
 import { markSelected, showList } from './list.js';
 import type { Overlay } from './overlay.js';
-import type { DetectionRows, ImageInfo, ImagePlace, ModelInfo } from './protocol.js';
+import type { DetectionRows, ImageInfo, ImagePlace, ModelInfo, Refusal } from './protocol.js';
 import type { Layer, Scene } from './scene.js';
 import { type Role, sortByRole } from './sort-files.js';
 import type { WorkerClient } from './worker-client.js';
@@ -14,6 +14,9 @@ const progress = element<HTMLProgressElement>('progress');
 
 /** How long a detector may take to hear that it is cancelled before its worker is ended, in milliseconds. */
 const patienceMs = 4000;
+
+/** Refusals that are no fault of a file: the worker ended, ran out of memory, or threw what nobody foresaw. */
+const accidents = new Set(['worker', 'memory', 'failed']);
 
 /** What is open, and what the buttons of the page do with it. */
 export class App {
@@ -64,27 +67,28 @@ export class App {
         : `${chosen[0]!.path.split('/').slice(0, -1).join('/') || 'files'} (${chosen.length} files)`;
     say(`Opening ${name} …`);
     try {
-      const text = await this.#opened(role, files, place);
+      const text = await this.#opened(role, files, { ...(chosen.length > 1 && folderName(chosen[0]!)), ...place });
       element('rows').querySelector(`[data-role="${role}"] .name`)!.textContent = name;
       say(text);
       return true;
     } catch (error) {
       this.#complain(error);
+      await this.#recover(error);
       return false;
     } finally {
       this.#refresh();
     }
   }
 
-  async #opened(role: Role, files: File[], place?: ImagePlace): Promise<string> {
+  async #opened(role: Role, files: File[], place: ImagePlace): Promise<string> {
     if (role === 'image') return this.#openImage(files, place);
     if (role === 'model') return this.#openModel(files);
     if (role === 'predictions') return this.#openPredictions(files[0]!);
     return this.#openLabels(role, files);
   }
 
-  async #openImage(files: File[], place?: ImagePlace): Promise<string> {
-    const ask = { files, limits: this.#limits, ...(place && { place }) };
+  async #openImage(files: File[], place: ImagePlace): Promise<string> {
+    const ask = { files, limits: this.#limits, place };
     const { info, nifti } = await this.#worker.ask('openImage', ask);
     this.#reopen.set('image', () => this.#worker.ask('openImage', ask));
     this.#image = info;
@@ -96,7 +100,6 @@ export class App {
     channels.replaceChildren(...Array.from({ length: info.channels }, (_, i) => new Option(String(i + 1), String(i))));
     element('channel-row').hidden = info.channels === 1;
     element('view-row').hidden = info.dim === 2;
-    element<HTMLSelectElement>('view').value = 'all';
     this.#showRange();
     this.#matchPredictions();
     const spacing = info.inMillimetres
@@ -135,6 +138,7 @@ export class App {
 
   async #openLabels(layer: Layer, files: File[]): Promise<string> {
     if (!this.#image) throw new Error('open the image first: a label map lies on its voxels');
+    await this.#reopenLost();
     const { nifti, most, objects } = await this.#worker.ask('openLabels', { files, limits: this.#limits });
     if (layer === 'truth') this.#truth = objects.boxes;
     await this.#scene.setLayer(layer, { nifti, most });
@@ -148,9 +152,16 @@ export class App {
     this.#refresh();
     progress.value = 0;
     say('Detecting …');
+    const mostSeconds = Number(element<HTMLInputElement>('most-seconds').value) || 3600;
+    // The detector looks at the time between tiles; one tile that takes longer is ended from here.
+    const timer = setTimeout(
+      () => void this.#renewWorker({ code: 'time', message: 'stopped at the time limit of the settings' }),
+      mostSeconds * 1000 + patienceMs,
+    );
     try {
-      const mostSeconds = Number(element<HTMLInputElement>('most-seconds').value) || 3600;
-      const { found, seconds, segmentation } = await this.#worker.ask('detect', { minScore: 0, mostSeconds }, (done, total) => {
+      await this.#reopenLost();
+      const limits = { mostSeconds, mostBytes: this.#limits.mostBytes };
+      const { found, seconds, segmentation } = await this.#worker.ask('detect', { minScore: 0, ...limits }, (done, total) => {
         progress.value = done / total;
         say(`Detecting: ${done} of ${total} tiles.`);
       });
@@ -165,8 +176,12 @@ export class App {
     } catch (error) {
       progress.value = 0;
       if (error instanceof Refused && error.code === 'cancelled') say('Cancelled.');
-      else this.#complain(error);
+      else {
+        this.#complain(error);
+        await this.#recover(error);
+      }
     } finally {
+      clearTimeout(timer);
       this.#detecting = false;
       this.#refresh();
     }
@@ -177,14 +192,13 @@ export class App {
     if (!this.#detecting) return;
     void this.#worker.ask('cancel', {}).catch(() => {});
     await new Promise((done) => setTimeout(done, patienceMs));
-    if (!this.#detecting) return;
-    this.#worker.stop({ code: 'cancelled', message: 'cancelled' });
-    for (const open of this.#reopen.values()) await open();
+    if (this.#detecting) await this.#renewWorker({ code: 'cancelled', message: 'cancelled' });
   }
 
   /** Shows another channel of the image. */
   async showChannel(channel: number): Promise<void> {
     if (!this.#image) return;
+    await this.#reopenLost();
     const { nifti } = await this.#worker.ask('showChannel', { channel });
     await this.#scene.show(nifti, this.#image);
     for (const layer of ['truth', 'segmentation'] as const) this.#named(layer, 'none');
@@ -302,8 +316,41 @@ export class App {
   }
 
   #complain(error: unknown): void {
-    say((error as Error).message || String(error), 'bad');
+    const code = (error as { code?: unknown }).code;
+    say((error as Error).message || String(error), 'bad', typeof code === 'string' ? code : '');
+  }
+
+  /** After an accident that may have left the worker broken, a new one gets what was open. */
+  async #recover(error: unknown): Promise<void> {
+    if (!(error instanceof Refused) || !accidents.has(error.code)) return;
+    await this.#renewWorker({ code: 'worker', message: 'the part of the page that reads and detects was started anew' });
+  }
+
+  /** Ends the worker, whatever it does, and gives another one what was open. */
+  async #renewWorker(reason: Refusal): Promise<void> {
+    this.#worker.stop(reason);
+    await this.#reopenLost();
+  }
+
+  /** Where the worker has ended, also while nothing was asked of it, a new one gets what was open. */
+  async #reopenLost(): Promise<void> {
+    if (this.#worker.isRunning) return;
+    for (const [what, open] of this.#reopen) {
+      try {
+        await open();
+      } catch {
+        this.#reopen.delete(what);
+        if (what === 'model') this.#model = undefined;
+        else this.#image = undefined;
+      }
+    }
   }
 }
+
+/** The name of an image of many files: that of their folder. */
+const folderName = ({ path }: ChosenFile): ImagePlace => {
+  const id = path.split('/').at(-2);
+  return id ? { id } : {};
+};
 
 const ticked = (id: string): boolean => element<HTMLInputElement>(id).checked;

@@ -5,11 +5,16 @@ export function element<T extends Element = HTMLElement>(id: string): T {
   return found as unknown as T;
 }
 
-/** Says something to the reader, aloud where a screen reader listens. */
-export function say(text: string, kind: 'plain' | 'bad' = 'plain'): void {
+/**
+ * Says something to the reader, aloud where a screen reader listens.
+ *
+ * @param code of a refusal, as of `InputError`
+ */
+export function say(text: string, kind: 'plain' | 'bad' = 'plain', code = ''): void {
   const status = element('status');
   status.textContent = text;
   status.dataset.kind = kind;
+  status.dataset.code = code;
 }
 
 /** Offers bytes as a file to the reader. */

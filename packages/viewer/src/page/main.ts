@@ -58,16 +58,20 @@ function listenToFiles(app: App): void {
   }
   const veil = element('drop');
   let depth = 0;
-  addEventListener('dragenter', () => {
+  // Before NiiVue, which keeps what is dropped on its canvas to itself.
+  const on = <K extends 'dragenter' | 'dragleave' | 'dragover' | 'drop'>(type: K, listener: (event: DragEvent) => unknown) =>
+    addEventListener(type, (event) => void listener(event), { capture: true });
+  on('dragenter', () => {
     depth++;
     veil.hidden = false;
   });
-  addEventListener('dragleave', () => {
+  on('dragleave', () => {
     if (--depth <= 0) veil.hidden = true;
   });
-  addEventListener('dragover', (event) => event.preventDefault());
-  addEventListener('drop', async (event) => {
+  on('dragover', (event) => event.preventDefault());
+  on('drop', async (event) => {
     event.preventDefault();
+    event.stopPropagation();
     depth = 0;
     veil.hidden = true;
     try {

@@ -1,20 +1,22 @@
-import { type Detections, type Dim, InputError, type Volume } from '@mdt/core';
-import { checkNormalisation, floatVolume, normalise, type StoredVolume } from '@mdt/formats';
-import { type LoadedDetector, type OnnxRuntime, openModel as open, predictorOptionsOf, readModel } from '@mdt/onnx';
-import { createPredictor, createSlicePredictor, type Prediction } from '@mdt/predictor';
+import { InputError } from '@mdt/core';
+import { floatVolume, type StoredVolume } from '@mdt/formats';
+import { createModelPredictor, type LoadedDetector, type OnnxRuntime, openModel as open, readModel } from '@mdt/onnx';
+import type { ImagePrediction } from '@mdt/predictor';
 import * as ort from 'onnxruntime-web/webgpu';
 import type { ImageInfo, ModelInfo } from './protocol.js';
 
 export interface DetectCall {
   signal: AbortSignal;
   minScore: number;
+  /** Of the image with the model's spacing. */
+  mostBytes: number;
   onProgress: (done: number, total: number) => void;
 }
 
 /** A model that is ready to detect. */
 export interface OpenModel {
   info: ModelInfo;
-  detect(image: StoredVolume, info: ImageInfo, call: DetectCall): Promise<{ detections: Detections; segmentation?: Uint8Array }>;
+  detect(image: StoredVolume, info: ImageInfo, call: DetectCall): Promise<ImagePrediction>;
   close(): Promise<void>;
 }
 
@@ -59,7 +61,10 @@ export async function openModel(files: readonly File[]): Promise<OpenModel> {
     inChannels: channels,
     patchSize: [...patchSize],
     ...(point && { score: point.minScore }),
-    runsOn: providers[0] === 'webgpu' ? 'WebGPU' : `the processor, ${ort.env.wasm.numThreads} threads`,
+    runsOn:
+      providers[0] === 'webgpu'
+        ? 'WebGPU'
+        : `the processor, ${ort.env.wasm.numThreads} thread${ort.env.wasm.numThreads === 1 ? '' : 's'}`,
   };
   return {
     info,
@@ -80,6 +85,7 @@ async function hasWebGpu(): Promise<boolean> {
 /** The values that a model keeps in other files, read from those that came with it. */
 async function externalValues(bytes: Uint8Array, name: string, files: readonly File[]) {
   const read = new Map<string, Uint8Array>();
+  let left = limits.fileBytes - bytes.length;
   for (const { name: value, byteLength, external } of readModel(bytes, name).initializers.values()) {
     if (!external) continue;
     const wanted = external.location.slice(external.location.lastIndexOf('/') + 1);
@@ -88,6 +94,8 @@ async function externalValues(bytes: Uint8Array, name: string, files: readonly F
     const part = file.slice(external.offset, external.offset + byteLength);
     if (part.size !== byteLength)
       throw new InputError('unreadable-file', `${wanted}: ${file.size} bytes, expected ${external.offset + byteLength} or more`);
+    left -= byteLength; // many constants may name the same bytes
+    if (left < 0) throw new InputError('limit-exceeded', `${name}: its weights take more than ${limits.fileBytes} bytes`);
     read.set(value, new Uint8Array(await part.arrayBuffer()));
   }
   return ({ name: value }: { name: string }) => read.get(value)!;
@@ -96,25 +104,9 @@ async function externalValues(bytes: Uint8Array, name: string, files: readonly F
 async function detect(
   detector: LoadedDetector,
   stored: StoredVolume,
-  { id, dim }: ImageInfo,
-  { signal, minScore, onProgress }: DetectCall,
-): Promise<{ detections: Detections; segmentation?: Uint8Array }> {
-  const { description } = detector;
-  if (description.dim > dim) throw new InputError('shape-mismatch', `${id} is an image in 2D, the model wants volumes`);
-  const how = description.normalisation && checkNormalisation(description.normalisation, 'the model');
-  const plain = floatVolume(stored, id);
-  const image = how ? normalise(plain, how) : plain;
-  const options = { ...predictorOptionsOf(description, { segmentation: 'labels' }), minScore };
-  const call = { signal, onProgress };
-  let prediction: Prediction<Dim>;
-  if (description.dim === 2 && dim === 3) {
-    const context = (description.channels / stored.channels - 1) / 2;
-    const predictor = createSlicePredictor([detector as LoadedDetector<2>], {
-      ...options,
-      ...(Number.isInteger(context) && context > 0 && { context }),
-    });
-    prediction = await predictor.predict(image as Volume<3>, call);
-  } else prediction = await createPredictor<Dim>([detector], options).predict(image, call);
-  const labels = prediction.segmentationLabels?.data;
-  return { detections: prediction.detections, ...(labels && { segmentation: labels }) };
+  { id, inMillimetres }: ImageInfo,
+  { signal, minScore, mostBytes, onProgress }: DetectCall,
+): Promise<ImagePrediction> {
+  const predictor = createModelPredictor([detector], { segmentation: true, minScore, mostBytes });
+  return predictor.predict(floatVolume(stored, id), { signal, onProgress, isPlaced: inMillimetres });
 }

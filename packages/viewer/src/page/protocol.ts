@@ -47,6 +47,8 @@ export interface DetectOptions {
   minScore: number;
   /** Stops after so many seconds. */
   mostSeconds: number;
+  /** Bytes of the image as the model wants it. */
+  mostBytes: number;
 }
 
 /** Limits of one image. */

@@ -33,6 +33,7 @@ export class Scene {
   readonly #nv: Niivue;
   #info: ImageInfo | undefined;
   readonly #layers = new Map<Layer, NVImage>();
+  #view: View = 'all';
 
   private constructor(nv: Niivue) {
     this.#nv = nv;
@@ -89,7 +90,7 @@ export class Scene {
     this.#info = info;
     this.#nv.addVolume(image);
     if (crosshair) this.#nv.scene.crosshairPos = crosshair;
-    this.setView(info.dim === 2 ? 'axial' : 'all');
+    this.#showView();
   }
 
   /** Shows a label map over the image, or takes it away. */
@@ -116,8 +117,14 @@ export class Scene {
     return this.#layers.has(layer);
   }
 
+  /** Chooses what volumes are seen in, this one and those to come; images are seen in their one plane. */
   setView(view: View): void {
-    this.#nv.setSliceType(sliceTypes[view]);
+    this.#view = view;
+    this.#showView();
+  }
+
+  #showView(): void {
+    this.#nv.setSliceType(sliceTypes[this.#info?.dim === 2 ? 'axial' : this.#view]);
   }
 
   /** Grey values that are black and white. */

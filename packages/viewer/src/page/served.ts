@@ -29,6 +29,7 @@ export const partsOf = (session: Session, one: ServedCase | undefined): [Role, S
     ['image', one?.image],
     ['predictions', session.predictions && [session.predictions]],
     ['truth', one?.truth],
+    ['segmentation', one?.segmentation],
     ['model', session.model],
   ];
   return parts.flatMap(([role, files]) => (files && files.length > 0 ? [[role, files] as [Role, ServedFile[]]] : []));

@@ -14,7 +14,8 @@ export function sortByRole<T extends { path: string }>(files: readonly T[]): Rec
   return sorted;
 }
 
-function roleOf(name: string): Role {
+/** What a file is for, by its name without folders, in small letters. */
+export function roleOf(name: string): Role {
   if (/\.onnx(\.data|_data)?$/.test(name)) return 'model';
   if (name.endsWith('.json')) return 'predictions';
   if (/(^|[-_.])(labels?|truth|gt|mask)([-_.\d]|$)/.test(name)) return 'truth';

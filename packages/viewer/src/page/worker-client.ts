@@ -22,6 +22,11 @@ export class WorkerClient {
   #next = 0;
   readonly #waiting = new Map<number, Waiting>();
 
+  /** Whether there is a worker, with what it was given; one that ended has lost that. */
+  get isRunning(): boolean {
+    return this.#worker !== undefined;
+  }
+
   /** Asks the worker; what it refuses is thrown as `Refused`. */
   ask<K extends CallName>(
     name: K,

@@ -44,23 +44,23 @@ const answers: Answers = {
     model = await openModel(files);
     return model.info;
   },
-  async detect({ minScore, mostSeconds }, id) {
+  async detect({ minScore, mostSeconds, mostBytes }, id) {
     const { info, stored } = opened(image, 'image');
     const detector = opened(model, 'model');
     const started = performance.now();
     running = new AbortController();
     const signal = AbortSignal.any([running.signal, AbortSignal.timeout(mostSeconds * 1000)]);
     try {
-      const { detections, segmentation } = await detector.detect(stored, info, {
+      const { detections, segmentationLabels } = await detector.detect(stored, info, {
         signal,
-        minScore,
+        ...{ minScore, mostBytes },
         onProgress: (done, total) => scope.postMessage({ id, progress: { done, total } }),
       });
       const seconds = (performance.now() - started) / 1000;
       return {
         found: rowsOf(detections),
         seconds,
-        ...(segmentation && { segmentation: labelNifti(segmentation, info) }),
+        ...(segmentationLabels && { segmentation: labelNifti(segmentationLabels, info) }),
       };
     } finally {
       running = undefined;
@@ -90,14 +90,20 @@ function exported({ format, id, classes, image: info, found }: ExportRequest): U
   return new TextEncoder().encode(text);
 }
 
+/** What JavaScript, WebAssembly and onnxruntime say when there is no memory left. */
+const outOfMemory = /bad_alloc|out of memory|allocation failed|could not allocate|Aborted\(|memory access out of bounds/i;
+
 /** A sentence for whatever went wrong. */
 function refusalOf(error: unknown): Refusal {
-  if (error instanceof InputError) return { code: error.code, message: error.message };
   const { name, message } = error as Error;
+  if (error instanceof InputError && !outOfMemory.test(message)) return { code: error.code, message };
   if (name === 'AbortError') return { code: 'cancelled', message: 'cancelled' };
   if (name === 'TimeoutError') return { code: 'time', message: 'stopped at the time limit of the settings' };
-  if (name === 'RangeError' && /alloc|array length|buffer/i.test(message))
-    return { code: 'limit-exceeded', message: `too large for the memory of this tab (${message})` };
+  if (outOfMemory.test(message) || (name === 'RangeError' && /array length|buffer/i.test(message)))
+    return {
+      code: 'memory',
+      message: `too large for the memory of this tab (${message}): run \`mdt predict\`, or close other tabs`,
+    };
   return { code: 'failed', message: message || String(error) };
 }
 
