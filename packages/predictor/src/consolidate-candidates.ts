@@ -1,6 +1,6 @@
 import { type Detections, type Dim, selectDetections } from '@mdt/core';
 import { type Consolidation, clusterBoxes } from './consolidation.js';
-import { type PredictedCandidates, provenanceOf } from './predictor.js';
+import { type PredictedCandidates, sourcesOf } from './predictor.js';
 import { withoutPadding } from './tiling.js';
 
 /**
@@ -12,10 +12,10 @@ export function consolidateCandidates<D extends Dim>(
   consolidate: Consolidation = clusterBoxes(),
   { minScore = 0 }: { minScore?: number } = {},
 ): Detections<D> {
-  const { models, views, before, size } = candidates;
+  const { models, views, tiles, before, size } = candidates;
   const consolidated = consolidate(candidates, {
     predictionsPerTile: models * views,
-    models: candidates.patchIds.map((id) => provenanceOf(id, candidates).model),
+    ...sourcesOf(candidates.patchIds, { views, tiles }),
   });
   const kept = Array.from(consolidated.scores.keys()).filter((i) => consolidated.scores[i]! >= minScore);
   return withoutPadding(selectDetections(consolidated, kept), { before }, size);

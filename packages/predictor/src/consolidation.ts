@@ -16,6 +16,8 @@ export interface ConsolidationContext {
   predictionsPerTile: number;
   /** `[n]`, which detector each candidate comes from. */
   models: Int32Array;
+  /** `[n]`, which detector on which view: `model × views + view`. */
+  members: Int32Array;
 }
 
 /** Makes one detection per object out of what tiles, views and models found. */

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
-import { defaultSweepSpace, type SweepCase, sweepConsolidation, sweepGreedily } from './operating-point.js';
+import type { ConsolidationSetting } from './consolidation-setting.js';
+import { consolidateCandidates, consolidationOf } from './index.js';
+import { mdtSweep, nnDetectionSweep, type SweepCase, sweepConsolidation, sweepGreedily } from './operating-point.js';
 
 /** Two tiles saw an object with boxes of IoU 1/3; a speck of one voxel beside it scores higher. */
 const scan = (id: string): SweepCase<2> => ({
@@ -90,14 +92,58 @@ test('one after the other: weak candidates go, then the speck, and without eithe
   expect(best.minScore).toBeCloseTo(0.89, 6); // hundredths are scanned, and 0.9 in single precision is a little less
   expect(passes).toBe(3);
 
-  const withWeak = await sweepGreedily(cases, { ...options, space: { minCandidateScore: [0] } });
+  const [methods, scores, sides] = mdtSweep.steps;
+  const withWeak = await sweepGreedily(cases, { ...options, plan: { ...mdtSweep, steps: [methods!, sides!] } });
   expect(withWeak.ap).toBe(0);
-  const withSpeck = await sweepGreedily(cases, { ...options, space: { minSide: [0] } });
+  const withSpeck = await sweepGreedily(cases, { ...options, plan: { ...mdtSweep, steps: [methods!, scores!] } });
   expect(withSpeck.ap).toBeCloseTo(0.5, 6);
 });
 
-test('by default everything is varied; a space without values is refused', async () => {
-  for (const values of Object.values(defaultSweepSpace)) expect(new Set<unknown>(values).size).toBeGreaterThan(1);
-  const none = sweepGreedily(() => [scan('a')], { classes: ['x'], space: { minSide: [] } });
-  await expect(none).rejects.toThrow('sweepGreedily: space.minSide is empty');
+test.each([
+  ['mdtSweep', mdtSweep],
+  ['nnDetectionSweep', nnDetectionSweep],
+])('%s begins with a value of every step, so no step can lower the AP', async (_, plan) => {
+  for (const step of plan.steps) {
+    for (const [name, values] of Object.entries(step)) {
+      expect(new Set<unknown>(values).size).toBeGreaterThan(1);
+      expect(values).toContain(plan.start[name as keyof ConsolidationSetting]);
+    }
+  }
+  const reached: (number | null)[] = [];
+  await sweepGreedily(() => [smeared('a')], { classes: ['x'], plan, onStep: ({ best }) => reached.push(best.ap) });
+  expect(reached).toHaveLength(plan.steps.length);
+  expect(reached).toEqual([...reached].sort((a, b) => a! - b!));
+});
+
+test('plans without steps or values, and settings that are none, are refused', async () => {
+  const none = (plan: typeof mdtSweep) => sweepGreedily(() => [scan('a')], { classes: ['x'], plan });
+  await expect(none({ ...mdtSweep, steps: [{ minSide: [] }] })).rejects.toThrow('a step has no values of minSide');
+  await expect(none({ ...mdtSweep, steps: [] })).rejects.toThrow('no steps');
+  expect(() => consolidationOf({ ...mdtSweep.start, memberNms: 'some' as never })).toThrow(
+    "memberNms is 'some', expected one of none, plain, weighted",
+  );
+  expect(() => consolidationOf({ ...mdtSweep.start, minSide: Number.NaN })).toThrow(
+    'minSide is NaN, expected a number from 0 on',
+  );
+});
+
+test("NMS within members: two tiles' boxes of one object count once, and a member that missed it damps the score", () => {
+  // Model 0 saw it in tiles 0 and 1 (the second nearer to the middle), model 1 not at all.
+  const found = {
+    ...scan('a').candidates,
+    boxes: Float32Array.of(0, 0, 10, 10, /**/ 0, 1, 10, 11),
+    scores: Float32Array.of(0.8, 0.6),
+    labels: Int32Array.of(0, 0),
+    patchIds: Int32Array.of(0, 1),
+    centerWeights: Float32Array.of(0.5, 1),
+    overlapCounts: Float32Array.of(2, 2),
+    models: 2,
+  };
+  const result = (memberNms: 'plain' | 'weighted') =>
+    consolidateCandidates(found, consolidationOf({ ...nnDetectionSweep.start, memberNms }));
+  // 0.8 · 0.5 < 0.6 · 1: the box in the middle of its tile stays. One of two members: half its score.
+  expect([...result('weighted').boxes]).toEqual([0, 1, 10, 11]);
+  expect(result('weighted').scores[0]).toBeCloseTo(0.3, 6);
+  expect([...result('plain').boxes]).toEqual([0, 0, 10, 10]);
+  expect(result('plain').scores[0]).toBeCloseTo(0.4, 6);
 });

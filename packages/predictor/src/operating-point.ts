@@ -1,4 +1,4 @@
-import { type Detections, type Dim, InputError, selectDetections } from '@mdt/core';
+import { type Dim, InputError } from '@mdt/core';
 import {
   bestF1,
   type Defined,
@@ -9,20 +9,9 @@ import {
   nnDetectionOptions,
   scanScores,
 } from '@mdt/eval-coco';
-import type { Candidates } from '@mdt/wbc';
-import { consolidateCandidates } from './consolidate-candidates.js';
-import { type Consolidation, clusterBoxes, fuseBoxes, suppressBoxes, suppressSoftly } from './consolidation.js';
+import { consolidateCase, type SliceCandidates } from './consolidate-slices.js';
+import { type ConsolidationSetting, consolidationOf } from './consolidation-setting.js';
 import type { PredictedCandidates } from './predictor.js';
-
-/** One way to consolidate, as data. */
-export interface ConsolidationSetting {
-  method: 'wbc' | 'nms' | 'soft-nms' | 'wbf';
-  iouThreshold: number;
-  /** Candidates that score less are dropped before they can pull at a box. Default 0. */
-  minCandidateScore?: number;
-  /** Boxes with a side shorter than this (voxels) are left out. */
-  minSide: number;
-}
 
 /** A setting and what it reached on validation cases. */
 export interface OperatingPoint extends ConsolidationSetting {
@@ -45,51 +34,58 @@ export interface SweepOptions {
 export interface SweepCase<D extends Dim = Dim> {
   id: string;
   patient?: string;
-  candidates: PredictedCandidates<D>;
+  candidates: PredictedCandidates<D> | SliceCandidates;
   groundTruth: EvaluationTruth<D>;
 }
 
-/** The values that a sweep tries, of each at least one; the first ones are where it begins. */
-export type SweepSpace = {
-  readonly [name in keyof ConsolidationSetting]-?: readonly NonNullable<ConsolidationSetting[name]>[];
+/** Values of one or several parts of a setting; all combinations are tried. */
+export type SweepStep = {
+  readonly [name in keyof ConsolidationSetting]?: readonly NonNullable<ConsolidationSetting[name]>[];
 };
+
+/** Where a sweep begins, and what it varies one step after the other. */
+export interface SweepPlan {
+  readonly start: ConsolidationSetting;
+  readonly steps: readonly SweepStep[];
+}
 
 export interface GreedySweepOptions extends Omit<SweepOptions, 'settings'> {
-  /** What to try instead of `defaultSweepSpace`'s values. */
-  space?: Partial<SweepSpace>;
+  /** Default `mdtSweep`. */
+  plan?: SweepPlan;
+  /** Told after each step what is best so far. */
+  onStep?: (progress: { step: number; steps: number; best: OperatingPoint }) => void;
 }
 
-/** From the original toolkit's setting (clustering at 1e-5, nothing left out) on. */
-export const defaultSweepSpace: SweepSpace = {
-  method: ['wbc', 'nms', 'soft-nms', 'wbf'],
-  iouThreshold: [1e-5, 0.1, 0.2, 0.3, 0.4, 0.5],
-  minCandidateScore: [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6],
-  minSide: [0, 2, 3, 4, 5, 7],
+// nnDetection's values, for WBC across members as for NMS within one (`BoxEnsemblerSelective.sweep_parameters`, version 0.1).
+const iouThreshold = [1e-5, 0.1, 0.2, 0.3, 0.4, 0.5];
+const minCandidateScore = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6];
+const sides = [2, 3, 4, 5, 6, 7];
+
+/** From the original toolkit's setting on, clustering at 1e-5 with nothing left out: the method with its threshold first. */
+export const mdtSweep: SweepPlan = {
+  start: { method: 'wbc', iouThreshold: 1e-5, memberNms: 'none', minCandidateScore: 0, minSide: 0 },
+  steps: [{ method: ['wbc', 'nms', 'soft-nms', 'wbf'], iouThreshold }, { minCandidateScore }, { minSide: [0, ...sides] }],
 };
 
-const defaultSettings: readonly ConsolidationSetting[] = (['wbc', 'nms'] as const).flatMap((method) =>
-  defaultSweepSpace.iouThreshold.map((iouThreshold) => ({ method, iouThreshold, minCandidateScore: 0, minSide: 0 })),
-);
+/**
+ * nnDetection's sweep (Baumgartner et al. 2021), its start, values and order: NMS of what each member found, its kind, clustering across
+ * members, the least score of candidates, the least side. Not taken over: its limits of 1000 candidates and 100 boxes per member.
+ */
+export const nnDetectionSweep: SweepPlan = {
+  start: {
+    ...{ method: 'wbc', iouThreshold: 0.5, memberNms: 'weighted', memberIouThreshold: 0.1 },
+    ...{ minCandidateScore: 0, minSide: 0.01 },
+  },
+  steps: [
+    { memberIouThreshold: iouThreshold },
+    { memberNms: ['weighted', 'plain'] },
+    { iouThreshold },
+    { minCandidateScore },
+    { minSide: [0.01, ...sides] },
+  ],
+};
 
-/** The consolidation that a setting names, weak candidates and small boxes left out. */
-export function consolidationOf({ method, iouThreshold, minCandidateScore = 0, minSide }: ConsolidationSetting): Consolidation {
-  const methods: Record<ConsolidationSetting['method'], () => Consolidation> = {
-    wbc: () => clusterBoxes({ iouThreshold }),
-    nms: () => suppressBoxes({ iouThreshold }),
-    'soft-nms': () => suppressSoftly({ method: 'linear', iouThreshold }),
-    wbf: () => fuseBoxes({ iouThreshold }),
-  };
-  if (!Object.hasOwn(methods, method)) {
-    const text = `consolidationOf: method is '${method}', expected one of ${Object.keys(methods).join(', ')}`;
-    throw new InputError('invalid-option', text);
-  }
-  const consolidate = methods[method]();
-  return (candidates, { predictionsPerTile, models }) => {
-    const strong = Array.from(candidates.scores.keys()).filter((i) => candidates.scores[i]! >= minCandidateScore);
-    const context = { predictionsPerTile, models: Int32Array.from(strong, (i) => models[i]!) };
-    return withSides(consolidate(selectCandidates(candidates, strong), context), minSide);
-  };
-}
+const defaultSettings = settingsOf(mdtSweep.start, { method: ['wbc', 'nms'], iouThreshold });
 
 /**
  * Tries settings on validation predictions. Cases come one by one: each is consolidated and matched with every setting and can then go, so
@@ -109,7 +105,7 @@ export async function sweepConsolidation(
   }));
   for await (const { candidates, groundTruth, ...names } of cases) {
     for (const { consolidate, evaluator } of runs) {
-      const detections = consolidateCandidates(candidates, consolidate);
+      const detections = consolidateCase(candidates, consolidate);
       evaluator.add({ ...names, detections, groundTruth });
     }
   }
@@ -118,54 +114,44 @@ export async function sweepConsolidation(
 }
 
 /**
- * Chooses a setting greedily, as nnDetection does (Baumgartner et al. 2021): first the method with its IoU threshold, then, with
- * these kept, the least score of candidates, then the least side; of equal APs the value that comes first. The least score of the
- * detections follows from the scan over scores. Each of the three goes once through the cases, which come one by one as in
+ * Chooses a setting greedily, step by step as the plan says: each step keeps the best AP's values; of equal APs those that come first. The
+ * least score of the detections follows from the scan over scores. Each step goes once through the cases, which come one by one as in
  * `sweepConsolidation`.
  *
  * @param cases gives the same cases at every call
  * @returns the setting with the best AP that was found
- * @throws InputError `invalid-option` for a space without values
+ * @throws InputError `invalid-option` for a plan without steps or values
  */
 export async function sweepGreedily(
   cases: () => AsyncIterable<SweepCase> | Iterable<SweepCase>,
-  { space, ...options }: GreedySweepOptions,
+  { plan = mdtSweep, onStep, ...options }: GreedySweepOptions,
 ): Promise<OperatingPoint> {
-  const tried: SweepSpace = { ...defaultSweepSpace, ...space };
-  for (const [name, values] of Object.entries(tried)) {
-    if (values.length === 0) throw new InputError('invalid-option', `sweepGreedily: space.${name} is empty`);
+  if (plan.steps.length === 0) throw new InputError('invalid-option', 'sweepGreedily: the plan has no steps');
+  for (const step of plan.steps) {
+    for (const [name, values] of Object.entries(step)) {
+      if (values.length === 0) throw new InputError('invalid-option', `sweepGreedily: a step has no values of ${name}`);
+    }
   }
-  const { method, iouThreshold, minCandidateScore, minSide } = tried;
-  const best = async (settings: ConsolidationSetting[]) => (await sweepConsolidation(cases(), { ...options, settings }))[0]!;
-  const start = { minCandidateScore: minCandidateScore[0]!, minSide: minSide[0]! };
-  let point = await best(method.flatMap((name) => iouThreshold.map((iou) => ({ ...start, method: name, iouThreshold: iou }))));
-  for (const rest of [minCandidateScore.map((v) => ({ minCandidateScore: v })), minSide.map((v) => ({ minSide: v }))]) {
-    const { ap, minScore, f1, ...setting } = point;
-    if (rest.length > 1) point = await best(rest.map((value) => ({ ...setting, ...value })));
+  let setting = plan.start;
+  let best: OperatingPoint | undefined;
+  for (const [i, step] of plan.steps.entries()) {
+    [best] = await sweepConsolidation(cases(), { ...options, settings: settingsOf(setting, step) });
+    const { ap, minScore, f1, ...chosen } = best!;
+    setting = chosen;
+    onStep?.({ step: i + 1, steps: plan.steps.length, best: best! });
   }
-  return point;
+  return best!;
+}
+
+/** A setting with every combination of the values of a step. */
+function settingsOf(setting: ConsolidationSetting, step: SweepStep): ConsolidationSetting[] {
+  return Object.entries(step).reduce<ConsolidationSetting[]>(
+    (settings, [name, values]) => settings.flatMap((one) => values.map((value) => ({ ...one, [name]: value }))),
+    [setting],
+  );
 }
 
 function pointOf(setting: ConsolidationSetting, metrics: Metrics): OperatingPoint {
   const best = bestF1(scanScores(metrics).pooled);
   return { ...setting, ap: metrics.ap, minScore: best?.minScore ?? null, f1: best?.f1 ?? null };
-}
-
-function selectCandidates<D extends Dim>(candidates: Candidates<D>, kept: readonly number[]): Candidates<D> {
-  const { patchIds, centerWeights, overlapCounts } = candidates;
-  return {
-    ...selectDetections(candidates, kept),
-    patchIds: Int32Array.from(kept, (i) => patchIds[i]!),
-    centerWeights: Float64Array.from(kept, (i) => centerWeights[i]!),
-    overlapCounts: Float64Array.from(kept, (i) => overlapCounts[i]!),
-  };
-}
-
-function withSides<D extends Dim>(detections: Detections<D>, minSide: number): Detections<D> {
-  const { dim, boxes, labels } = detections;
-  const kept = Array.from(labels.keys()).filter((i) => {
-    for (let d = 0; d < dim; d++) if (boxes[(2 * i + 1) * dim + d]! - boxes[2 * i * dim + d]! < minSide) return false;
-    return true;
-  });
-  return selectDetections(detections, kept);
 }

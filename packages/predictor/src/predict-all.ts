@@ -1,7 +1,8 @@
 import type { Dim, Volume } from '@mdt/core';
 import type { EvaluationCase, EvaluationTruth } from '@mdt/eval-coco';
-import type { Segmentation } from './map-sums.js';
-import type { PredictionTimings, Predictor } from './predictor.js';
+import type { SliceCandidates } from './consolidate-slices.js';
+import type { Segmentation, SegmentationLabels } from './map-sums.js';
+import type { PredictCall, PredictedCandidates, Prediction, PredictionTimings } from './predictor.js';
 
 /** A predicted case: what `evaluateDetections` takes, and what the exports and plots need besides. */
 export interface PredictedCase<D extends Dim = Dim> extends EvaluationCase<D> {
@@ -9,6 +10,7 @@ export interface PredictedCase<D extends Dim = Dim> extends EvaluationCase<D> {
   readonly geometry: Geometry<D>;
   readonly timings: PredictionTimings;
   readonly segmentation?: Segmentation<D>;
+  readonly segmentationLabels?: SegmentationLabels<D>;
 }
 
 export type Geometry<D extends Dim = Dim> = Pick<Volume<D>, 'dim' | 'size' | 'spacing' | 'origin' | 'direction'>;
@@ -20,6 +22,14 @@ export const geometryOf = <D extends Dim>({ dim, size, spacing, origin, directio
   origin,
   ...(direction && { direction }),
 });
+
+/** What predicts whole cases: a predictor of tiles, or of slices. */
+export interface CasePredictor<D extends Dim = Dim> {
+  predict(
+    image: Volume<D>,
+    call?: PredictCall,
+  ): Promise<Omit<Prediction<D>, 'candidates'> & { readonly candidates?: PredictedCandidates<D> | SliceCandidates }>;
+}
 
 /** Cases that are loaded one at a time, such as a data set of `@mdt/toolkit`. */
 export interface CaseSource<D extends Dim = Dim> {
@@ -41,13 +51,13 @@ export interface PredictAllCall {
  * for await (const item of predictEach(predictor, dataset)) evaluator.add(item);
  */
 export async function* predictEach<D extends Dim>(
-  predictor: Pick<Predictor<D>, 'predict'>,
+  predictor: CasePredictor<D>,
   dataset: CaseSource<D>,
   { signal, onProgress }: PredictAllCall = {},
 ): AsyncGenerator<PredictedCase<D>, void, void> {
   for (const [index, id] of dataset.ids.entries()) {
     const { image, objects } = await dataset.load(id);
-    const { detections, timings, segmentation, masks } = await predictor.predict(image, {
+    const { detections, timings, segmentation, segmentationLabels, masks } = await predictor.predict(image, {
       ...(signal && { signal }),
       ...(onProgress && {
         onProgress: (done, total) => onProgress({ id, case: index + 1, cases: dataset.ids.length, done, total }),
@@ -60,13 +70,14 @@ export async function* predictEach<D extends Dim>(
       geometry: geometryOf(image),
       timings,
       ...(segmentation && { segmentation }),
+      ...(segmentationLabels && { segmentationLabels }),
     };
   }
 }
 
 /** All cases of `predictEach`. */
 export async function predictAll<D extends Dim>(
-  predictor: Pick<Predictor<D>, 'predict'>,
+  predictor: CasePredictor<D>,
   dataset: CaseSource<D>,
   call: PredictAllCall = {},
 ): Promise<PredictedCase<D>[]> {

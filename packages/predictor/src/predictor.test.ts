@@ -4,6 +4,7 @@ import { maskArea, maskBox } from '@mdt/eval-coco';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { SpotDetector, VoxelDetector } from '../test/support.js';
+import { consolidateSlices } from './consolidate-slices.js';
 import { clusterBoxes, fuseBoxes, suppressBoxes, suppressSoftly } from './consolidation.js';
 import { createPredictor, provenanceOf } from './predictor.js';
 import { restoreDetections, restoreLabels } from './restore.js';
@@ -281,6 +282,14 @@ describe('a network that sees every bright voxel by itself', () => {
       [5, 4, 5, 6, 5, 6],
     ]);
     expect(flat.segmentation!.data[((2 * 9 + 4) * 9 + 5) * 2 + 1]).toBeCloseTo(0.8, 5);
+    const views = mirrorViews(['y']);
+    const kept = createSlicePredictor([new VoxelDetector(2, [8, 8])], { views, minScore: 0.75, candidates: true });
+    const { candidates, detections } = await kept.predict(image);
+    expect([...new Set(candidates!.slices)]).toEqual([1, 2, 3, 5]);
+    expect(consolidateSlices(candidates!, undefined, { minScore: 0.75 })).toEqual(detections);
+    expect(detections.labels).toHaveLength(1);
+    // Boxes of neighbouring slices that are never close enough to be one object.
+    expect(consolidateSlices({ ...candidates!, mergeIouThreshold: 1 }).labels).toHaveLength(4);
 
     /** Sees only what the slice below has: the first of three channels. */
     class BelowDetector extends VoxelDetector<2> {

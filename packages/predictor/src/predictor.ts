@@ -94,6 +94,15 @@ export function provenanceOf(patchId: number, { views, tiles }: Pick<PredictedCa
   return { model: Math.floor(forward / views), view: forward % views, tile: patchId % tiles };
 }
 
+/** Which model, and which member (a model on a view), each `patchId` stands for. */
+export function sourcesOf(
+  patchIds: Int32Array,
+  { views, tiles }: Pick<PredictedCandidates, 'views' | 'tiles'>,
+): { models: Int32Array; members: Int32Array } {
+  const members = patchIds.map((id) => Math.floor(id / tiles));
+  return { models: members.map((member) => Math.floor(member / views)), members };
+}
+
 /** What one forward pass gave. */
 export interface TileStep<D extends Dim> {
   /** Patches done and in all, over models, views and tiles. */
@@ -231,8 +240,8 @@ export function createPredictor<D extends Dim>(
 
     const consolidateStart = performance.now();
     const all = concatCandidates(dim, candidates);
-    const models = all.patchIds.map((id) => provenanceOf(id, { views: views.length, tiles: tiles.length }).model);
-    const consolidated = consolidate(all, { predictionsPerTile, models });
+    const sources = sourcesOf(all.patchIds, { views: views.length, tiles: tiles.length });
+    const consolidated = consolidate(all, { predictionsPerTile, ...sources });
     const kept = Array.from(consolidated.scores.keys()).filter((i) => consolidated.scores[i]! >= minScore);
     const inPadded = selectDetections(consolidated, kept);
     const detections = withoutPadding(inPadded, plan, volume.size);
@@ -266,16 +275,22 @@ export function createPredictor<D extends Dim>(
     };
   }
 
-  async function predict(volume: Volume<D>, { onProgress, ...call }: PredictCall = {}): Promise<Prediction<D>> {
-    const run = steps(volume, call);
-    for (;;) {
-      const step = await run.next();
-      if (step.done) return step.value;
-      onProgress?.(step.value.done, step.value.total);
-    }
-  }
+  const predict = (volume: Volume<D>, { onProgress, ...call }: PredictCall = {}): Promise<Prediction<D>> =>
+    lastOf(steps(volume, call), onProgress);
 
   return { dim, classes: firstDetector.classes, predictionsPerTile, predict, steps };
+}
+
+/** Goes through all steps, and gives what they return. */
+export async function lastOf<R>(
+  steps: AsyncGenerator<Pick<TileStep<Dim>, 'done' | 'total'>, R, void>,
+  onProgress?: PredictCall['onProgress'],
+): Promise<R> {
+  for (;;) {
+    const step = await steps.next();
+    if (step.done) return step.value;
+    onProgress?.(step.value.done, step.value.total);
+  }
 }
 
 /** What moves padded coordinates back. */

@@ -11,6 +11,7 @@ import {
   toPhysical,
   type VoxelArray,
 } from '@mdt/core';
+import { decodeMask, encodeMask, type Rle } from '@mdt/eval-coco';
 
 /** Where an image lies and how many voxels it has. */
 export interface ImageFrame<D extends Dim> extends Placement<D> {
@@ -63,4 +64,9 @@ export function restoreLabels<D extends Dim, A extends VoxelArray>(
     }
   }
   return out;
+}
+
+/** An instance mask on the voxels of another image of the same space, as `restoreLabels`. */
+export function restoreMask<D extends Dim>(mask: Rle, frames: { from: ImageFrame<D>; to: ImageFrame<D> }): Rle {
+  return encodeMask(restoreLabels(decodeMask(mask), frames), Array.from(frames.to.size as PerAxis));
 }

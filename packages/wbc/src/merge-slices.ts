@@ -1,6 +1,6 @@
 import { checkDetections, type Detections, type Extent, InputError, realsLike, refuseUnknownKeys } from '@mdt/core';
 import { greedyClusters } from '@mdt/native-ops';
-import { bestFirst, compareRows } from './order.js';
+import { bestFirst, compareRows, numbered, orderedRows } from './order.js';
 
 export interface MergeSlicesOptions {
   /** Boxes of other slices belong to the same object when they overlap its best box by strictly more; 0 or more. */
@@ -36,11 +36,7 @@ export function mergeSlices(detections: Detections<2>, slices: Int32Array, optio
   checkValues(detections);
   const { boxes, scores, labels } = detections;
   const order = bestFirst(scores, (i, j) => labels[i]! - labels[j]! || slices[i]! - slices[j]! || compareRows(boxes, 4, i, j));
-  const rows = new Float64Array(n * 4);
-  for (let rank = 0; rank < n; rank++) {
-    const at = order[rank]! * 4;
-    for (let k = 0; k < 4; k++) rows[rank * 4 + k] = boxes[at + k]!;
-  }
+  const rows = orderedRows(boxes, 4, order);
   const owners = greedyClusters(rows, { dim: 2, iouThreshold, extent, ...layersOf(labels, slices, order) });
   const first = new Int32Array(n);
   const last = new Int32Array(n);
@@ -71,8 +67,9 @@ export function mergeSlices(detections: Detections<2>, slices: Int32Array, optio
   }
   const out = realsLike([boxes], merged.length * 6);
   merged.forEach(({ core, first, last }, i) => {
-    const [y1, x1, y2, x2] = boxes.subarray(core * 4, core * 4 + 4) as unknown as [number, number, number, number];
-    out.set([legacy ? first - 1 : first, y1, x1, last + 1, y2, x2], i * 6);
+    const at = core * 4;
+    const row = [legacy ? first - 1 : first, boxes[at]!, boxes[at + 1]!, last + 1, boxes[at + 2]!, boxes[at + 3]!];
+    for (let k = 0; k < 6; k++) out[i * 6 + k] = row[k]!;
   });
   const cores = Int32Array.from(merged, ({ core }) => core);
   const outScores = realsLike([scores], cores.length);
@@ -95,30 +92,31 @@ interface Merged {
 
 /** Groups of ranks: the slices of one class, linked to the slices beside them that have boxes of the class. */
 function layersOf(labels: Int32Array, slices: Int32Array, order: Int32Array): { groups: Int32Array; links: Int32Array } {
-  const known = new Map<number, Map<number, number>>();
-  const groups = new Int32Array(order.length);
-  let count = 0;
-  for (let rank = 0; rank < order.length; rank++) {
-    const label = labels[order[rank]!]!;
-    const slice = slices[order[rank]!]!;
-    let layers = known.get(label);
-    if (!layers) {
-      layers = new Map();
-      known.set(label, layers);
-    }
-    let layer = layers.get(slice);
+  const n = order.length;
+  let [lowest, highest] = [0, 0];
+  for (let i = 0; i < n; i++) {
+    lowest = Math.min(lowest, slices[i]!);
+    highest = Math.max(highest, slices[i]!);
+  }
+  // Class and slice as one number; one more slice than there are, so that neighbours stay in their class.
+  const classes = numbered(labels);
+  const span = highest - lowest + 2;
+  const key = (i: number) => classes[i]! * span + slices[i]! - lowest;
+  const layers = new Map<number, number>();
+  const groups = new Int32Array(n);
+  for (let rank = 0; rank < n; rank++) {
+    const place = key(order[rank]!);
+    let layer = layers.get(place);
     if (layer === undefined) {
-      layer = count++;
-      layers.set(slice, layer);
+      layer = layers.size;
+      layers.set(place, layer);
     }
     groups[rank] = layer;
   }
-  const links = new Int32Array(2 * count);
-  for (const layers of known.values()) {
-    for (const [slice, layer] of layers) {
-      links[2 * layer] = layers.get(slice - 1) ?? -1;
-      links[2 * layer + 1] = layers.get(slice + 1) ?? -1;
-    }
+  const links = new Int32Array(2 * layers.size);
+  for (const [place, layer] of layers) {
+    links[2 * layer] = layers.get(place - 1) ?? -1;
+    links[2 * layer + 1] = layers.get(place + 1) ?? -1;
   }
   return { groups, links };
 }
@@ -140,7 +138,10 @@ function checkValues({ boxes, scores }: Detections<2>): void {
     ['boxes', boxes, -Number.MAX_VALUE],
     ['scores', scores, 0],
   ] as const) {
-    const i = values.findIndex((value: number) => !(value >= low && value <= Number.MAX_VALUE));
-    if (i >= 0) throw new InputError('invalid-data', `${who}: ${name}[${i}] is ${values[i]}, expected a finite number`);
+    for (let i = 0; i < values.length; i++) {
+      if (values[i]! >= low && values[i]! <= Number.MAX_VALUE) continue;
+      const row = name === 'boxes' ? ` (row ${Math.floor(i / 4)})` : '';
+      throw new InputError('invalid-data', `${who}: ${name}[${i}] is ${values[i]}${row}, expected a finite number`);
+    }
   }
 }

@@ -140,7 +140,7 @@ describe('refuses by name', () => {
   test.each([
     [{ scores: Float32Array.of(Number.NaN) }, 'scores[0] is NaN, expected a finite number from 0 on'],
     [{ scores: Float32Array.of(-1) }, 'scores[0] is -1'],
-    [{ boxes: Float32Array.of(0, 0, Number.POSITIVE_INFINITY, 4) }, 'boxes[2] is Infinity, expected a finite number'],
+    [{ boxes: Float32Array.of(0, 0, Number.POSITIVE_INFINITY, 4) }, 'boxes[2] is Infinity (row 0), expected a finite number'],
     [{ centerWeights: Float32Array.of(Number.NaN) }, 'centerWeights[0] is NaN'],
     [{ overlapCounts: Float32Array.of(Number.NaN) }, 'overlapCounts[0] is NaN'],
   ])('data: %o', (change, message) => {

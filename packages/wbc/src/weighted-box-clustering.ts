@@ -1,7 +1,7 @@
 import { type Detections, type Dim, type Extent, extentOffset, InputError, iouAt, realsLike, refuseUnknownKeys } from '@mdt/core';
 import { greedyClusters } from '@mdt/native-ops';
 import { type Candidates, checkCandidates } from './candidates.js';
-import { bestFirst, compareRows } from './order.js';
+import { bestFirst, compareRows, numbered } from './order.js';
 
 export interface WbcOptions {
   /** Boxes join a cluster whose best box they overlap by strictly more than this share of their union; 0 or more. */
@@ -102,103 +102,103 @@ function clusterAll(candidates: Candidates, settings: Settings): Clusters {
   const plus = extentOffset(extent);
   const { boxes, sizes, scores, labels, weights, overlaps, patches } = ranked(candidates, plus);
   const owners = greedyClusters(boxes, { dim, iouThreshold, extent, groups: labels });
-  const { members, starts } = membersOf(owners);
-  const count = starts.length - 1;
-  const clusters = {
-    boxes: new Float64Array(count * width),
-    scores: new Float64Array(count),
-    labels: new Int32Array(count),
-  };
-  const lastIn = new Int32Array(patches.length).fill(-1); // per patch: the last cluster that it is in
-  const box = new Float64Array(width);
-  for (let cluster = 0; cluster < count; cluster++) {
-    const from = starts[cluster]!;
-    const to = starts[cluster + 1]!;
-    const seed = members[from]!;
-    let weightSum = 0;
-    let scoreSum = 0;
-    let overlapSum = 0;
-    let distinct = 0;
-    box.fill(0);
-    for (let m = from; m < to; m++) {
-      const i = members[m]!;
-      // The best box counts in full, also where its IoU with itself is not quite 1.
-      const overlap = i === seed ? 1 : iouAt(boxes, seed * width, boxes, i * width, dim, plus);
-      const weight = overlap * (sizeWeight ? sizes[i]! : 1) * weights[i]!;
-      weightSum += weight;
-      scoreSum += scores[i]! * weight;
-      overlapSum += overlaps[i]!;
-      for (let k = 0; k < width; k++) box[k]! += boxes[i * width + k]! * scores[i]! * weight;
-      if (lastIn[patches[i]!] !== cluster) distinct++;
-      lastIn[patches[i]!] = cluster;
-    }
-    const found = to - from;
-    const missing = Math.max(0, (predictionsPerTile * overlapSum) / found - (countBoxes ? found : distinct));
-    for (let k = 0; k < width; k++) clusters.boxes[cluster * width + k] = box[k]! / scoreSum;
-    clusters.scores[cluster] = scoreSum / (weightSum + (missingWeight * missing * weightSum) / found);
-    clusters.labels[cluster] = labels[seed]!;
+  const { clusterOf, found } = numberClusters(owners);
+  const count = found.length;
+  const clusters = { boxes: new Float64Array(count * width), scores: new Float64Array(count), labels: new Int32Array(count) };
+  const weightSums = new Float64Array(count);
+  const scoreSums = new Float64Array(count);
+  const overlapSums = new Float64Array(count);
+  // Candidates lie in order of their scores, as the memory is read best; what belongs to their clusters is little.
+  for (let i = 0, at = 0; i < owners.length; i++, at += width) {
+    const seed = owners[i]!;
+    const cluster = clusterOf[i]!;
+    // The best box counts in full, also where its IoU with itself is not quite 1.
+    const overlap = i === seed ? 1 : iouAt(boxes, seed * width, boxes, at, dim, plus);
+    const weight = overlap * (sizeWeight ? sizes[i]! : 1) * weights[i]!;
+    const scored = scores[i]! * weight;
+    weightSums[cluster]! += weight;
+    scoreSums[cluster]! += scored;
+    overlapSums[cluster]! += overlaps[i]!;
+    for (let k = 0, to = cluster * width; k < width; k++, to++) clusters.boxes[to]! += boxes[at + k]! * scored;
+    if (i === seed) clusters.labels[cluster] = labels[i]!;
+  }
+  const made = countBoxes ? found : distinctPatches(clusterOf, found, patches);
+  for (let c = 0; c < count; c++) {
+    const missing = Math.max(0, (predictionsPerTile * overlapSums[c]!) / found[c]! - made[c]!);
+    for (let k = 0; k < width; k++) clusters.boxes[c * width + k]! /= scoreSums[c]!;
+    clusters.scores[c] = scoreSums[c]! / (weightSums[c]! + (missingWeight * missing * weightSums[c]!) / found[c]!);
   }
   return clusters;
 }
 
-/** The boxes of each cluster in ascending order, its seed first, those of cluster c from `starts[c]` on; clusters by their seeds. */
-function membersOf(owners: Int32Array): { members: Int32Array; starts: Int32Array } {
+/** Clusters by their seeds: which one each box is in, `[n]`, and how many boxes each has. */
+function numberClusters(owners: Int32Array): { clusterOf: Int32Array; found: Int32Array } {
   const n = owners.length;
-  const clusterOf = new Int32Array(n); // of seeds
-  const sizes: number[] = [];
+  const clusterOf = new Int32Array(n);
+  const found = new Int32Array(n);
+  let count = 0;
   for (let i = 0; i < n; i++) {
-    if (owners[i] === i) clusterOf[i] = sizes.push(0) - 1;
-    sizes[clusterOf[owners[i]!]!]!++; // a seed comes before what it takes
+    const cluster = owners[i] === i ? count++ : clusterOf[owners[i]!]!; // a seed comes before what it takes
+    clusterOf[i] = cluster;
+    found[cluster]!++;
   }
-  const starts = new Int32Array(sizes.length + 1);
-  for (let c = 0; c < sizes.length; c++) starts[c + 1] = starts[c]! + sizes[c]!;
-  const ends = starts.slice();
-  const members = new Int32Array(n);
-  for (let i = 0; i < n; i++) members[ends[clusterOf[owners[i]!]!]!++] = i;
-  return { members, starts };
+  return { clusterOf, found: found.subarray(0, count) };
+}
+
+/** From how many different patches the boxes of each cluster come. */
+function distinctPatches(clusterOf: Int32Array, found: Int32Array, patches: Int32Array): Int32Array {
+  const ends = new Int32Array(found.length);
+  for (let c = 1; c < ends.length; c++) ends[c] = ends[c - 1]! + found[c - 1]!;
+  const grouped = new Int32Array(patches.length); // the patches of the first cluster, of the second, …
+  for (let i = 0; i < patches.length; i++) grouped[ends[clusterOf[i]!]!++] = patches[i]!;
+  const lastIn = new Int32Array(2 * patches.length).fill(-1); // per patch: the last cluster that it is in
+  const distinct = new Int32Array(found.length);
+  for (let c = 0, m = 0; c < ends.length; c++) {
+    for (; m < ends[c]!; m++) {
+      if (lastIn[grouped[m]!] !== c) distinct[c]!++;
+      lastIn[grouped[m]!] = c;
+    }
+  }
+  return distinct;
 }
 
 /** The candidates that have a size, best score first; equal scores are ordered by all else that a candidate has. */
 function ranked(candidates: Candidates, plus: 0 | 1) {
-  const { dim, boxes: from, labels, patchIds, centerWeights, overlapCounts } = candidates;
+  const { dim, boxes, scores, labels, patchIds, centerWeights, overlapCounts } = candidates;
   const width = 2 * dim;
-  const sized: number[] = [];
-  for (let i = 0; i < labels.length; i++) {
-    const size = sizeOf(from, i * width, dim, plus);
-    if (size > 0 && size < Number.POSITIVE_INFINITY) sized.push(i);
-  }
-  const n = sized.length;
-  const pick = <A extends Float64Array | Int32Array>(picked: A, values: ArrayLike<number>, order: ArrayLike<number>): A => {
-    for (let i = 0; i < n; i++) picked[i] = values[order[i]!]!;
-    return picked;
-  };
-  const compareTies = (a: number, b: number) => {
-    const i = sized[a]!;
-    const j = sized[b]!;
-    return (
+  const all = labels.length;
+  const order = bestFirst(
+    scores,
+    (i, j) =>
       labels[i]! - labels[j]! ||
-      compareRows(from, width, i, j) ||
+      compareRows(boxes, width, i, j) ||
       patchIds[i]! - patchIds[j]! ||
       centerWeights[i]! - centerWeights[j]! ||
-      overlapCounts[i]! - overlapCounts[j]!
-    );
-  };
-  const order = bestFirst(pick(new Float64Array(n), candidates.scores, sized), compareTies).map((k) => sized[k]!);
-  const boxes = new Float64Array(n * width);
-  const sizes = new Float64Array(n);
-  for (let rank = 0; rank < n; rank++) {
-    const at = order[rank]! * width;
-    for (let k = 0; k < width; k++) boxes[rank * width + k] = from[at + k]!;
-    sizes[rank] = sizeOf(from, at, dim, plus);
+      overlapCounts[i]! - overlapCounts[j]!,
+  );
+  const reals = (each = 1) => new Float64Array(all * each);
+  const sorted = { boxes: reals(width), sizes: reals(), scores: reals(), weights: reals(), overlaps: reals() };
+  const sortedLabels = new Int32Array(all);
+  const sortedPatches = new Int32Array(all);
+  let n = 0;
+  for (let rank = 0; rank < all; rank++) {
+    const i = order[rank]!;
+    const size = sizeOf(boxes, i * width, dim, plus);
+    if (!(size > 0 && size < Number.POSITIVE_INFINITY)) continue;
+    for (let k = 0, from = i * width, to = n * width; k < width; k++) sorted.boxes[to++] = boxes[from++]!;
+    sorted.sizes[n] = size;
+    sorted.scores[n] = scores[i]!;
+    sorted.weights[n] = centerWeights[i]!;
+    sorted.overlaps[n] = overlapCounts[i]!;
+    sortedLabels[n] = labels[i]!;
+    sortedPatches[n] = patchIds[i]!;
+    n++;
   }
   return {
-    boxes,
-    sizes,
-    scores: pick(new Float64Array(n), candidates.scores, order),
-    labels: pick(new Int32Array(n), labels, order),
-    weights: pick(new Float64Array(n), centerWeights, order),
-    overlaps: pick(new Float64Array(n), overlapCounts, order),
-    patches: numbered(pick(new Int32Array(n), patchIds, order)),
+    ...sorted,
+    boxes: sorted.boxes.subarray(0, n * width),
+    labels: sortedLabels.subarray(0, n),
+    patches: numbered(sortedPatches.subarray(0, n)),
   };
 }
 
@@ -207,18 +207,6 @@ function sizeOf(boxes: ArrayLike<number>, at: number, dim: Dim, plus: 0 | 1): nu
   let size = 1;
   for (let d = 0; d < dim; d++) size *= Math.max(0, boxes[at + dim + d]! - boxes[at + d]! + plus);
   return size;
-}
-
-/** Equal values get equal numbers, from 0 on without gaps. */
-function numbered(values: Int32Array): Int32Array {
-  const numbers = new Map<number, number>();
-  const out = new Int32Array(values.length);
-  for (let i = 0; i < values.length; i++) {
-    const known = numbers.get(values[i]!);
-    out[i] = known ?? numbers.size;
-    if (known === undefined) numbers.set(values[i]!, numbers.size);
-  }
-  return out;
 }
 
 const optionNames = [
@@ -253,6 +241,7 @@ function checkOptions(options: WbcOptions): Settings & { minScore: number; legac
 }
 
 function checkValues(candidates: Candidates): void {
+  const width = 2 * candidates.dim;
   for (const name of ['boxes', 'scores', 'centerWeights', 'overlapCounts'] as const) {
     const low = name === 'boxes' ? -Number.MAX_VALUE : 0;
     const values = candidates[name];
@@ -260,7 +249,8 @@ function checkValues(candidates: Candidates): void {
       const value = values[i]!;
       if (value >= low && value <= Number.MAX_VALUE) continue;
       const expected = name === 'boxes' ? 'a finite number' : 'a finite number from 0 on';
-      throw new InputError('invalid-data', `${who}: ${name}[${i}] is ${value}, expected ${expected}`);
+      const row = name === 'boxes' ? ` (row ${Math.floor(i / width)})` : '';
+      throw new InputError('invalid-data', `${who}: ${name}[${i}] is ${value}${row}, expected ${expected}`);
     }
   }
 }
