@@ -41,7 +41,7 @@ const everything = compose(2, [
   gaussianNoise({ range: [0, 0.1] }),
   ricianNoise(),
   gaussianBlur({ range: [0.5, 1] }),
-  lowResolution({ orderUp: 3 }),
+  lowResolution({ orderUp: 1 }),
   biasField(),
   cutout({ size: [2, 5], count: 2 }),
   oneOf([gamma({ invert: true, retainStatistics: true }), multiply(), contrast()], { weights: [1, 2, 1] }),
@@ -66,6 +66,15 @@ test('the same seed gives the same sample, another seed another one, and the inp
   expect(everything(sample, rng(6)).sample).not.toEqual(a);
   expect(sample).toEqual(copy);
 });
+
+test('the bits of every augmentation are these, on every machine and without the native library', () => {
+  const results = Array.from({ length: 20 }, (_, seed) => everything(sample, rng(seed)).sample);
+  const hash = createHash('sha256');
+  for (const { image, labelMap, boxes } of results) hash.update(bytesOf(image)).update(bytesOf(labelMap)).update(bytesOf(boxes));
+  expect(hash.digest('hex')).toBe('3d45541cce631188bf16c3dff3ee29ff2ea7efb709c04c044668e96e0471b1eb');
+});
+
+const bytesOf = (array: Float32Array | Int32Array) => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 
 test('params of another augmentation are refused', () => {
   expect(() => mirror<2>().replay(sample, { spatial: {} })).toThrow(/mirror.replay: expected params that mirror gave/);
@@ -209,10 +218,4 @@ test('options of the further intensity changes are checked', () => {
   expect(() => oneOf([mirror()], { weights: [0] })).toThrow(/weights/);
   expect(() => sometimes(2, mirror())).toThrow(/p is 2/);
   expect(() => gamma({ inverted: true } as never)).toThrow(/unknown option 'inverted'/);
-});
-
-test('the same seed gives the same result on every machine, to the last bit', () => {
-  const { image, labelMap } = everything(sample, rng('golden')).sample;
-  const hash = createHash('sha256').update(new Uint8Array(image.buffer)).update(new Uint8Array(labelMap.buffer)).digest('hex');
-  expect(hash.slice(0, 16)).toBe('db9b53078d1ab7f4');
 });

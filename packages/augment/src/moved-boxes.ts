@@ -72,7 +72,7 @@ export function inverseMap(affine: readonly number[], size: ArrayLike<number>, d
 function solve(rows: readonly (readonly number[])[], position: Float64Array): Float64Array {
   const dim = rows.length;
   // Columns are orthogonal and of one length: a rotation times a scale. The inverse is the transpose over the length squared.
-  const squared = rows.reduce((sum, row) => sum + row[0]! ** 2, 0);
+  const squared = rows.reduce((sum, row) => sum + row[0]! * row[0]!, 0);
   const centred = position.map((value, d) => value - rows[d]![dim]!);
   return Float64Array.from(
     { length: dim },

@@ -1,4 +1,4 @@
-import { type Dim, InputError, refuseUnknownKeys } from '@mdt/core';
+import { type Dim, InputError, portableExp, refuseUnknownKeys } from '@mdt/core';
 import { type Augmentation, augmentation, checkProbability, checkRange, type Range } from '../augmentation.js';
 import { lift } from '../grid.js';
 
@@ -36,12 +36,12 @@ export function biasField<D extends Dim = Dim>(options: BiasFieldOptions = {}): 
       for (let row = 0; row < nz * ny; row++) {
         const [z, y] = [at(Math.floor(row / ny), nz), at(row % ny, ny)];
         along.fill(0);
-        for (const [i, [a, b, c]] of terms.entries()) along[c]! += coefficients[i]! * z ** a * y ** b;
+        for (const [i, [a, b, c]] of terms.entries()) along[c]! += coefficients[i]! * power(z, a) * power(y, b);
         for (let x = 0; x < nx; x++) {
           const position = at(x, nx);
           let exponent = 0;
           for (let c = degree; c >= 0; c--) exponent = exponent * position + along[c]!;
-          const factor = Math.exp(exponent);
+          const factor = portableExp(exponent);
           for (let c = 0; c < channels; c++) image[(row * nx + x) * channels + c]! *= factor;
         }
       }
@@ -49,6 +49,9 @@ export function biasField<D extends Dim = Dim>(options: BiasFieldOptions = {}): 
     },
   });
 }
+
+/** By multiplication, which gives the same bits everywhere. */
+const power = (base: number, exponent: number): number => (exponent === 0 ? 1 : base * power(base, exponent - 1));
 
 /** Exponents of z, y, x of all terms up to a degree. */
 function powers(dim: Dim, degree: number): [number, number, number][] {

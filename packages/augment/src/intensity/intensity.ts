@@ -1,4 +1,4 @@
-import { type Dim, InputError, type Random, refuseUnknownKeys, rng } from '@mdt/core';
+import { type Dim, InputError, portablePower, type Random, refuseUnknownKeys, rng } from '@mdt/core';
 import {
   type Augmentation,
   augmentation,
@@ -83,7 +83,7 @@ function moments(values: Float32Array): { mean: number; deviation: number } {
   let squares = 0;
   for (let i = 0; i < values.length; i++) sum += values[i]!;
   const mean = sum / values.length;
-  for (let i = 0; i < values.length; i++) squares += (values[i]! - mean) ** 2;
+  for (let i = 0; i < values.length; i++) squares += (values[i]! - mean) * (values[i]! - mean);
   return { mean, deviation: Math.sqrt(squares / values.length) };
 }
 
@@ -115,7 +115,7 @@ export function gamma<D extends Dim = Dim>({
         const width = max - min;
         const bent = values.map((value) => {
           const share = (value - min) / width;
-          return invert ? max - width * (1 - share) ** exponent : min + width * share ** exponent;
+          return invert ? max - width * portablePower(1 - share, exponent) : min + width * portablePower(share, exponent);
         });
         return retainStatistics ? withMoments(bent, moments(values)) : bent;
       },
@@ -157,7 +157,8 @@ export function ricianNoise<D extends Dim = Dim>(options: IntensityOptions = {})
       draw: uniformly,
       change: (values, deviation, random) =>
         values.map((value) => {
-          const length = Math.sqrt((value + random.normal(0, deviation)) ** 2 + random.normal(0, deviation) ** 2);
+          const [real, imaginary] = [value + random.normal(0, deviation), random.normal(0, deviation)];
+          const length = Math.sqrt(real * real + imaginary * imaginary);
           return value < 0 ? -length : length;
         }),
     },

@@ -1,5 +1,4 @@
-import { type Dim, product, type Random, rng } from '@mdt/core';
-import { resample } from '@mdt/native-ops';
+import { portableExp, product, type Random, rng } from '@mdt/core';
 
 export interface ElasticField {
   /** Voxels. */
@@ -13,8 +12,8 @@ export interface ElasticField {
  * Random smooth displacements `[...size, dim]` (Simard et al. 2003): noise, uniform in [−1, 1), smoothed with a Gaussian of
  * deviation `sigma` over a zero surrounding, times `alpha`.
  *
- * As the result has no detail below `sigma`, it is made on a coarser grid, of normal noise with the variance that the
- * voxels of a cell have on average, and interpolated.
+ * As the result has no detail below `sigma`, it is made on a coarser grid, of noise with the variance that the voxels
+ * of a cell have on average, and interpolated.
  */
 export function elasticDisplacements(size: ArrayLike<number>, { alpha, sigma, seed }: ElasticField): Float32Array {
   const dim = size.length;
@@ -22,20 +21,42 @@ export function elasticDisplacements(size: ArrayLike<number>, { alpha, sigma, se
   // Cells of a third of the deviation: what linear interpolation between them loses is below 2 % of a displacement.
   const step = Math.max(1, Math.floor(sigma / 3));
   const coarse = Array.from(size, (n) => Math.ceil((n - 1) / step) + 1);
-  // The mean of step^dim uniform numbers, each of variance 1/3.
-  const deviation = Math.sqrt(1 / (3 * step ** dim));
-  const fields = Array.from({ length: dim }, () => smoothNoise(coarse, sigma / step, deviation * alpha, random));
+  // Of variance 1/3 over step^dim, as the mean of as many uniform numbers.
+  const width = Math.sqrt(1 / step ** dim);
+  const fields = Array.from({ length: dim }, () => smoothNoise(coarse, sigma / step, width * alpha, random));
   const values = new Float32Array(product(coarse) * dim);
   for (const [axis, field] of fields.entries()) for (let i = 0; i < field.length; i++) values[i * dim + axis] = field[i]!;
-  if (step === 1) return values;
-  // Voxel i lies at i / step on the coarse grid.
-  const affine = fields.flatMap((_, row) => fields.map((_, column) => (row === column ? 1 / step : 0)).concat(0));
-  return resample({ values, size: coarse, channels: dim }, { dim: dim as Dim, outputSize: size, affine, mode: 'nearest' });
+  return step === 1 ? values : enlarged(values, coarse, size, step);
 }
 
-function smoothNoise(size: readonly number[], sigma: number, deviation: number, random: Random): Float32Array {
+/**
+ * Vectors on a coarse grid, interpolated linearly along one axis after the other, the last one first; voxel i lies at i / step.
+ * `values` is `[...coarse, dim]`, the result `[...size, dim]`.
+ */
+export function enlarged(values: Float32Array, coarse: readonly number[], size: ArrayLike<number>, step: number): Float32Array {
+  let data = values;
+  let inner = size.length; // values of one place along the axis: the axes behind it are enlarged already
+  for (let d = size.length - 1; d >= 0; d--) {
+    const [from, to] = [coarse[d]!, size[d]!];
+    const outer = data.length / (from * inner);
+    const result = new Float32Array(outer * to * inner);
+    for (let row = 0; row < outer * to; row++) {
+      const place = row % to;
+      const share = (place % step) / step;
+      const low = (((row - place) / to) * from + Math.floor(place / step)) * inner;
+      const start = row * inner;
+      if (share === 0) result.set(data.subarray(low, low + inner), start);
+      else for (let i = 0; i < inner; i++) result[start + i] = (1 - share) * data[low + i]! + share * data[low + inner + i]!;
+    }
+    data = result;
+    inner *= to;
+  }
+  return data;
+}
+
+function smoothNoise(size: readonly number[], sigma: number, width: number, random: Random): Float32Array {
   let data: Float32Array = new Float32Array(product(size));
-  for (let i = 0; i < data.length; i++) data[i] = random.normal(0, deviation);
+  for (let i = 0; i < data.length; i++) data[i] = width * (2 * random.next() - 1);
   const kernel = gaussianKernel(sigma);
   let stride = 1;
   for (let d = size.length - 1; d >= 0; d--) {
@@ -48,7 +69,10 @@ function smoothNoise(size: readonly number[], sigma: number, deviation: number, 
 /** Weights of a Gaussian out to four deviations, as scipy cuts it. Their sum is 1. */
 export function gaussianKernel(sigma: number): Float64Array {
   const radius = Math.floor(4 * sigma + 0.5);
-  const kernel = Float64Array.from({ length: 2 * radius + 1 }, (_, i) => Math.exp(-0.5 * ((i - radius) / sigma) ** 2));
+  const kernel = Float64Array.from({ length: 2 * radius + 1 }, (_, i) => {
+    const deviations = (i - radius) / sigma;
+    return portableExp(-0.5 * deviations * deviations);
+  });
   const total = kernel.reduce((a, b) => a + b, 0);
   return kernel.map((weight) => weight / total);
 }

@@ -5,6 +5,8 @@ import {
   type Dim,
   InputError,
   type PerAxis,
+  portableCos,
+  portableSin,
   product,
   type Random,
   refuseUnknownKeys,
@@ -118,11 +120,17 @@ function warp<D extends Dim>(sample: Sample<D>, params: SpatialParams, options: 
     ...movedBoxes(sample, outputSize, inverseMap(affine, outputSize, displacement)),
     size: outputSize,
     image,
-    labelMap: sample.labelMap.some((id) => id !== 0)
+    labelMap: hasObjects(sample.labelMap)
       ? resample({ values: sample.labelMap, size }, labels)
       : new Int32Array(product(outputSize)),
     ...(masks && { masks }),
   };
+}
+
+/** A plain loop, as a callback per voxel takes as long as the resampling. */
+function hasObjects(labelMap: Int32Array): boolean {
+  for (let i = 0; i < labelMap.length; i++) if (labelMap[i] !== 0) return true;
+  return false;
 }
 
 const orders = { 0: 'nearest', 1: 'linear', 3: 'cubic' } as const;
@@ -156,9 +164,9 @@ function rotation(axis: number, angle: number): number[] {
   const matrix = [1, 0, 0, 0, 1, 0, 0, 0, 1];
   // Quarter turns become exact, so that they move voxels without mixing them.
   const exact = (value: number) => (Math.abs(value) < 1e-12 ? 0 : value);
-  matrix[p * 3 + p] = matrix[q * 3 + q] = exact(Math.cos(angle));
-  matrix[p * 3 + q] = exact(Math.sin(angle));
-  matrix[q * 3 + p] = -exact(Math.sin(angle));
+  matrix[p * 3 + p] = matrix[q * 3 + q] = exact(portableCos(angle));
+  matrix[p * 3 + q] = exact(portableSin(angle));
+  matrix[q * 3 + p] = -exact(portableSin(angle));
   return matrix;
 }
 
