@@ -1,4 +1,4 @@
-// npm run crash -- [--kills N] [--faults N|all] [--seed S]: kills trainings, goes on with them, and compares the outcomes.
+// npm run crash -- [--kills N] [--faults N|all] [--jobs N] [--seed S]: kills trainings, goes on with them, and compares the outcomes.
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 

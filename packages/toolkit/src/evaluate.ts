@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Detections, Dim, GroundTruth, Volume } from '@mdt/core';
-import { type EvaluationCase, evaluateDetections, type Metrics, toCocoResults } from '@mdt/eval-coco';
+import { type EvaluationCase, evaluateDetections, type Metrics } from '@mdt/eval-coco';
 import { type ExportedCase, type PredictAllCall, type PredictedCase, type Predictor, predictAll } from '@mdt/predictor';
 import type { Dataset } from './data/dataset.js';
 import { fileNames, writeFileAtomic } from './files.js';
@@ -19,8 +19,10 @@ export interface JudgeOptions {
   iouThresholds?: readonly number[];
   /** Cases whose picture is drawn, the first ones. Default 4. */
   pictures?: number;
-  /** Detections below this score are not drawn. Default 0.5. */
+  /** Detections below this score are not drawn. Default `minScore`, else 0.5. */
   drawnFrom?: number;
+  /** An operating point's score threshold: what detections from it on reach goes to `metrics.json` too. */
+  minScore?: number;
   /** Epochs of the training, for the report's curves. */
   training?: readonly CurvePoint[];
 }
@@ -41,7 +43,7 @@ export interface Evaluation<C = PredictedCase> {
 
 /**
  * Predicts a data set and judges it: writes `predictions.json`, `predictions.csv`, `coco-results.json`, `metrics.json`, a
- * precision-recall curve, pictures of the first cases, and `report.html`, which shows all of it with a viewer for these cases.
+ * precision-recall curve, pictures of the first cases, and `report.html`, which shows all of it with a viewer for each case.
  */
 export async function runEvaluation<D extends Dim>(
   predictor: Predictor<D>,
@@ -69,14 +71,15 @@ export async function judgeCases<D extends Dim, C extends JudgedCase<D>>(
   },
 ): Promise<Evaluation<C>> {
   const { name, classes, dim, image: load, out } = options;
-  const { iouThresholds = [0.1, 0.5], pictures = 4, drawnFrom = 0.5, training = [] } = options;
+  const { iouThresholds = [0.1, 0.5], pictures = 4, minScore, drawnFrom = minScore ?? 0.5, training = [] } = options;
   const metrics = evaluateDetections(cases, { classes, iouThresholds });
-  const written = await writePredictions(out, cases, { classes, dim });
+  const written = await writePredictions(out, cases, { classes, dim, formats: ['json', 'csv', 'coco'] });
   const metricsFile = join(out, 'metrics.json');
-  await writeFileAtomic(metricsFile, `${JSON.stringify(metricsJson(cases, metrics), null, 2)}\n`);
-  const cocoFile = join(out, 'coco-results.json');
-  await writeFileAtomic(cocoFile, `${JSON.stringify(toCocoResults(cases))}\n`);
-  const files = [...written, cocoFile, metricsFile];
+  await writeFileAtomic(
+    metricsFile,
+    `${JSON.stringify(metricsJson(cases, metrics, { ...(minScore !== undefined && { minScore }) }), null, 2)}\n`,
+  );
+  const files = [...written, metricsFile];
 
   const curves = classes.flatMap((label) =>
     iouThresholds.map((threshold) => {
@@ -89,20 +92,24 @@ export async function judgeCases<D extends Dim, C extends JudgedCase<D>>(
   await writePlot(join(out, 'precision-recall'), plotPrecisionRecall(curves, { title: `${name}: precision and recall` }));
   files.push(join(out, 'precision-recall.png'));
 
-  const viewed: ReportCase[] = [];
   const names = fileNames(cases.map(({ id }) => id));
-  for (const [i, { id, detections, groundTruth, segmentation }] of cases.slice(0, load ? pictures : 0).entries()) {
+  for (const [i, { id, detections, groundTruth }] of cases.slice(0, load ? pictures : 0).entries()) {
     const image = await load!(id);
-    viewed.push({ id, image, detections, groundTruth, ...(segmentation && { segmentation }) });
     const options = { groundTruth, detections, classes, minScore: drawnFrom, title: `${name}: ${id}` };
     const svg = dim === 2 ? plotImage(image as Volume<2>, options) : plotMontage(image as Volume<3>, options);
     const path = join(out, `picture-${names[i]}`);
     await writePlot(path, svg);
     files.push(`${path}.png`);
   }
+  async function* viewed(): AsyncGenerator<ReportCase> {
+    if (!load) return;
+    for (const { id, detections, groundTruth, segmentation } of cases) {
+      yield { id, image: await load(id), detections, groundTruth, ...(segmentation && { segmentation }) };
+    }
+  }
   const report = join(out, 'report.html');
   const title = `${name}: evaluation`;
-  await writeFileAtomic(report, htmlReport({ title, classes, cases, viewed, iouThresholds, training }));
+  await writeFileAtomic(report, await htmlReport({ title, classes, cases, viewed: viewed(), iouThresholds, training }));
   files.push(report);
   return { cases, metrics, files };
 }

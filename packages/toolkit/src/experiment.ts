@@ -47,11 +47,12 @@ export function checkConfig(config: unknown, where = 'config'): ResolvedConfig {
  */
 export async function openExperiment(config: unknown, where = 'config'): Promise<Experiment> {
   const resolved = checkConfig(config, where);
-  const { dir, testDir, normalise, folds, splits, maxCases } = resolved.data;
+  const { dir, testDir, normalise, folds, splits, slices, maxCases } = resolved.data;
   const file = join(dir, 'dataset.json');
   const json = parseDatasetJson(new TextDecoder().decode(await readInput(file)), file);
   const dataset = await openDataset(dir, normalise ? { normalise } : {});
-  const { classes = [...dataset.classes], inChannels = dataset.channels } = resolved.detector;
+  const channels = dataset.channels * (1 + 2 * (slices?.context ?? 0));
+  const { classes = [...dataset.classes], inChannels = channels } = resolved.detector;
   const unknown = classes.find((name) => !dataset.classes.includes(name));
   if (unknown !== undefined) {
     const known = dataset.classes.join(', ');
@@ -63,8 +64,8 @@ export async function openExperiment(config: unknown, where = 'config'): Promise
     const text = `${where}.detector.classes: expected those of '${dataset.name}' in their order (${known})`;
     throw new InputError('invalid-option', text);
   }
-  if (inChannels !== dataset.channels) {
-    const text = `${where}.detector.inChannels: ${inChannels}, but '${dataset.name}' has ${dataset.channels} channels`;
+  if (inChannels !== channels) {
+    const text = `${where}.detector.inChannels: ${inChannels}, but '${dataset.name}' has ${channels} channels${slices ? ' in its slices' : ''}`;
     throw new InputError('shape-mismatch', text);
   }
   // Once more, with what the data set says.
@@ -77,8 +78,9 @@ export async function openExperiment(config: unknown, where = 'config'): Promise
     where,
   );
   const detector = createDetector(complete.detector);
-  if (detector.dim !== dataset.dim) {
-    const text = `${where}.detector.kind: ${detector.kind} has ${detector.dim} axes, '${dataset.name}' has ${dataset.dim}`;
+  if (dataset.dim !== (slices ? 3 : detector.dim)) {
+    const hint = !slices && dataset.dim === 3 ? ': to learn from its slices, set data.slices to {}' : '';
+    const text = `${where}.detector.kind: ${detector.kind}${slices ? ' with data.slices wants volumes of 3 axes' : ` has ${detector.dim} axes`}, '${dataset.name}' has ${dataset.dim}${hint}`;
     throw new InputError('shape-mismatch', text);
   }
   const heldOut = testDir === undefined ? undefined : await openHeldOut(testDir, dataset, complete, where);

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { InputError } from '@mdt/core';
 import { readInput } from './data/input-file.js';
 
@@ -12,6 +12,13 @@ async function sync(path: string): Promise<void> {
   } finally {
     await handle.close();
   }
+}
+
+/** Makes a folder and those that it lies in; their names are on disk afterwards. */
+export async function makeFolder(path: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true });
+  if (first === undefined) return;
+  for (let made = resolve(path); made.length >= resolve(first).length; made = dirname(made)) await sync(dirname(made));
 }
 
 async function writeSynced(path: string, data: string | Uint8Array): Promise<void> {
@@ -29,7 +36,7 @@ const temporaryName = (path: string): string =>
 
 /** Writes a file so that a reader sees the old content or the new one, never a part; makes the folder when it is missing. */
 export async function writeFileAtomic(path: string, data: string | Uint8Array): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
+  await makeFolder(dirname(path));
   const temporary = temporaryName(path);
   try {
     await writeSynced(temporary, data);
@@ -50,7 +57,7 @@ export async function writeFolderAtomic(
   files: Iterable<readonly [name: string, data: string | Uint8Array]>,
 ): Promise<void> {
   const temporary = temporaryName(path);
-  await mkdir(temporary, { recursive: true });
+  await makeFolder(temporary);
   try {
     for (const [name, data] of files) await writeSynced(join(temporary, name), data);
     await sync(temporary);
@@ -77,10 +84,11 @@ export function writeForDisplay(path: string, data: string | Uint8Array): void {
   }
 }
 
-/** Takes a folder out of sight in one step, then deletes it: nobody ever sees half of it. */
+/** Takes a folder out of sight in one step, then deletes it: nobody ever sees half of it, not after a power loss either. */
 export async function removeFolder(path: string): Promise<void> {
   const temporary = temporaryName(path);
   await rename(path, temporary);
+  await sync(dirname(path));
   await rm(temporary, { recursive: true, force: true });
 }
 

@@ -41,7 +41,13 @@ export { type CurvePoint, type PrecisionRecallCurve, plotCharts, plotPrecisionRe
 export { contrastWindow, type Window } from './plot/image.js';
 export { type GridItem, type MontageOptions, type OverlayOptions, plotGrid, plotImage, plotMontage } from './plot/overlay.js';
 export { encodePng, renderPng } from './plot/png.js';
-export { readOperatingPoint, writeOperatingPoint } from './predict/operating-point-file.js';
+export {
+  findOperatingPoint,
+  readOperatingPoint,
+  readOperatingPointFile,
+  type StoredOperatingPoint,
+  writeOperatingPoint,
+} from './predict/operating-point-file.js';
 export {
   type PredictionFormat,
   predictionFormats,
@@ -53,8 +59,11 @@ export type { ReportCase } from './report/case-viewer.js';
 export { htmlReport, type ReportOptions } from './report/report.js';
 export { type AnalyseOptions, type Analysis, analyseRun, type TestedCase } from './run/analyse.js';
 export { type ComparedRun, type Comparison, compareRuns } from './run/compare.js';
+export { type EvaluatedRuns, type EvaluateRunsOptions, evaluateRuns } from './run/evaluate-runs.js';
 export { type LiveState, readLive } from './run/live.js';
+export { type FoldAp, type OverFolds, overFolds } from './run/over-folds.js';
 export { plotBatch } from './run/patch-plot.js';
+export { openParts, type RunPart } from './run/predict-parts.js';
 export { foldDir, isRunFolder, readRunConfig, runsIn, writePlot } from './run/run-folder.js';
 export {
   type CodeVersion,
@@ -69,17 +78,12 @@ export {
 export { describeEpoch, type RunOptions, type RunResult, runTraining } from './run/run-training.js';
 export { type RunServer, serveRun } from './run/serve-run.js';
 export { type RunStatus, runStatus } from './run/status.js';
+export { type SweepPlanName, type SweepResult, type SweepRunOptions, sweepPlans, sweepRun } from './run/sweep-run.js';
 export { type EventFile, eventFile, type ScalarEvent } from './run/tensorboard.js';
 export { type TestOptions, type TestResult, testRun } from './run/test-run.js';
-export {
-  runToyExperiment,
-  smallToyDetector,
-  type ToyExperimentOptions,
-  type ToyOutcome,
-  type ToyRow,
-  toyDetectors,
-  toyTable,
-} from './toy-experiment.js';
+export { runToyExperiment, type ToyExperimentOptions, type ToyOutcome, type ToyPoint, toyDetectors } from './toy-experiment.js';
+export { smallToyConfig, smallToyDetector } from './toy-recipes.js';
+export { type ToyRow, toyRow, toyTable } from './toy-table.js';
 export { Adam, type AdamOptions, adam, adamw } from './train/adam.js';
 export type { BatchSource } from './train/batch-queue.js';
 export {

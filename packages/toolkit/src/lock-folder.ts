@@ -1,8 +1,9 @@
 import { constants } from 'node:fs';
-import { mkdir, open, stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { InputError } from '@mdt/core';
+import { makeFolder } from './files.js';
 
 export interface FolderLock {
   release(): Promise<void>;
@@ -20,7 +21,7 @@ const nonBlocking = 0x4;
  * @throws InputError `busy` when another process, or this one, holds it
  */
 export async function lockFolder(dir: string): Promise<FolderLock> {
-  await mkdir(dir, { recursive: true });
+  await makeFolder(dir);
   const path = await socketPath(dir);
   const busy = (cause: unknown): InputError =>
     new InputError('busy', `'${dir}' is in use by another run`, { cause: cause as Error });

@@ -9,6 +9,8 @@ import {
   frocRates,
   type Interval,
   type Metrics,
+  type Reasons,
+  scanScores,
 } from '@mdt/eval-coco';
 
 export interface MetricsJsonOptions {
@@ -16,17 +18,20 @@ export interface MetricsJsonOptions {
   resamples?: number;
   /** The same seed gives the same intervals. Default 0. */
   seed?: number;
+  /** Score threshold of an operating point, to be judged too. */
+  minScore?: number;
 }
 
 /**
- * Object and patient level numbers as plain JSON; null where there is nothing to measure. `intervals` are 95 % percentile intervals of the
+ * Object and patient level numbers as plain JSON; null where there is nothing to measure, for which `undefinedBecause` has the reason. `intervals` are 95 % percentile intervals of the
  * bootstrap over patients, `[low, high]`; `froc` has the sensitivity at 1/8, 1/4, …, 8 false positives per case, at the first IoU threshold
- * and with all detections of a case.
+ * and with all detections of a case. With `minScore`, `operatingPoint` has precision, recall and F1 of the
+ * detections from that score on, at the first threshold.
  */
 export function metricsJson(
   cases: readonly EvaluationCase[],
   metrics: Metrics,
-  { resamples = 1000, seed = 0 }: MetricsJsonOptions = {},
+  { resamples = 1000, seed = 0, minScore }: MetricsJsonOptions = {},
 ): unknown {
   const { classes, iouThresholds } = metrics;
   const draws = { resamples, seed };
@@ -76,6 +81,8 @@ export function metricsJson(
     iouThresholds,
     bootstrap: { resamples, seed, level: 0.95 },
     ...objects(undefined),
+    ...reasons(metrics.undefinedBecause),
+    ...(minScore !== undefined && { operatingPoint: pointAt(all, minScore) }),
     perClass: Object.fromEntries(
       classes.map((name) => {
         const { numObjects, numDetections } = metrics.perClass[name]!;
@@ -87,12 +94,23 @@ export function metricsJson(
             objects: numObjects,
             detections: numDetections,
             ...objects(name),
-            patient: { auc: patient.auc, ap: patient.ap, intervals: { auc: ends(auc!), ap: ends(ap!) } },
+            ...reasons(metrics.perClass[name]!.undefinedBecause),
+            patient: {
+              ...{ auc: patient.auc, ap: patient.ap, intervals: { auc: ends(auc!), ap: ends(ap!) } },
+              ...reasons(patient.undefinedBecause),
+            },
           },
         ];
       }),
     ),
   };
+}
+
+/** Precision, recall, F1 and counts of the detections from a score on, at the first IoU threshold. */
+function pointAt(metrics: Metrics, minScore: number): unknown {
+  const { pooled, perClass } = scanScores(metrics, { minScores: [minScore] });
+  const first = Object.entries(perClass).map(([name, points]) => [name, points[0]]);
+  return { iouThreshold: metrics.iouThresholds[0], ...pooled[0], perClass: Object.fromEntries(first) };
 }
 
 const apsAt = (of: Pick<ClassMetrics, 'apAt'>, { iouThresholds }: Metrics): Defined[] => iouThresholds.map((t) => of.apAt(t));
@@ -105,6 +123,9 @@ function frocNumbers(metrics: Metrics, names: readonly (string | undefined)[]): 
     return [score, ...atRates];
   });
 }
+
+/** Nothing where all numbers are defined. */
+const reasons = (undefinedBecause: Reasons) => (Object.keys(undefinedBecause).length > 0 ? { undefinedBecause } : {});
 
 /** A list of equally many numbers per name, as a map. */
 function perName<N>(names: readonly N[], intervals: readonly Interval[]): Map<N, Interval[]> {

@@ -1,43 +1,36 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError } from '@mdt/core';
-import { bootstrap, evaluateDetections, type Metrics, type Resampled } from '@mdt/eval-coco';
-import type { ExperimentConfig } from './config/config.js';
-import { type DetectorConfig, type DetectorKind, dimOf } from './config/detector-schema.js';
-import { templateConfig } from './config/templates.js';
+import { type DetectorKind, detectorKinds, dimOf } from './config/detector-schema.js';
 import type { SplitName } from './data/dataset-json.js';
 import { generateToy, type ToyTask, toyTasks } from './data/toy.js';
 import type { Engine } from './engine.js';
 import { openExperiment } from './experiment.js';
 import { readJson, writeFileAtomic } from './files.js';
-import { rawDir, testedCases } from './run/analyse.js';
-import { openRawPredictions } from './run/raw-predictions.js';
-import { readRunConfig } from './run/run-folder.js';
 import { runTraining } from './run/run-training.js';
 import { testRun } from './run/test-run.js';
+import { fullToyConfig, smallToyConfig, toyDataOptions, toyIouThresholds } from './toy-recipes.js';
+import { type ToyRow, toyRow, toyTable } from './toy-table.js';
+import type { TrainingPrecision } from './training-precisions.js';
 
 /** The five detectors of the paper, in 2D as there. */
-export const toyDetectors: readonly DetectorKind[] = [
-  'RetinaNet2D',
-  'RetinaUNet2D',
-  'MaskRCNN2D',
-  'FasterRCNN2D',
-  'DetectionUNet2D',
-];
+export const toyDetectors: readonly DetectorKind[] = detectorKinds.filter((kind) => dimOf(kind) === 2);
 
 export interface ToyExperimentOptions {
-  /** Folder of everything: `data/TASK`, a run folder for each training, `results.json`, `table.md`. */
+  /** Folder of everything: `data/TASK-DIMd`, a run folder for each training, `results.json`, `table.md`. */
   out: string;
+  /** Default: the five of the paper, `toyDetectors`. Those in 3D have volumes with balls and shells, in the small version only. */
   detectors?: readonly DetectorKind[];
   tasks?: readonly ToyTask[];
-  /** Trainings of each detector on each task, from seed 0 on. Default 3. */
-  seeds?: number;
+  /** Trainings of each detector on each task: so many from seed 0 on, or with these seeds. Default 3. */
+  seeds?: number | readonly number[];
   /** Time for all trainings together, shared evenly. Default: none, each trains its epochs. */
   minutes?: number;
   /** The original's images (320x320; 1000, 500 and 1000 of them), networks and 24 epochs, for a GPU. Default false: a small version. */
   full?: boolean;
-  /** Images per part, of the small version. Default 400, 60 and 100. */
+  /** Images per part, of the small version. Default 1000, 100 and 200; 300, 60 and 60 volumes. */
   count?: Record<SplitName, number>;
+  /** What `selectEngine` gave; trainings in its precision have folders of their own. */
   engine?: Engine;
   signal?: AbortSignal;
   onNote?: (line: string) => void;
@@ -48,46 +41,30 @@ export interface ToyOutcome {
   task: ToyTask;
   detector: DetectorKind;
   seed: number;
+  precision: TrainingPrecision;
+  /** Name of the run's folder. */
+  run: string;
   /** AP at each IoU threshold. */
   ap: Record<string, number | null>;
+  /** Of the training, validations included. */
   minutes: number;
+  /** Processor time of the training, all threads together, validations included. */
+  cpuMinutes: number;
   steps: number;
   /** Largest resident memory of the process so far. */
   memoryGiB: number;
+  /** After each epoch: where the training stood, and what it reached on the validation part. */
+  curve: ToyPoint[];
 }
 
-/** A row of the table: a detector on a task, over all seeds. */
-export interface ToyRow {
-  task: ToyTask;
-  detector: DetectorKind;
-  seeds: number;
-  /** Mean over the seeds, with the 95 % interval of a bootstrap over test images that are the same for all seeds. */
-  ap: Record<string, { value: number | null; low: number | null; high: number | null; deviation: number | null }>;
-  /** Means over the seeds. */
-  minutes: number;
-  steps: number;
-}
-
-const iouThresholds = [0.1, 0.5];
-const sizes = { 2: [128, 128], 3: [32, 64, 64] } as const;
-
-/** Small networks that learn the toy tasks fast from a few hundred images: more anchors than the original's few per image. */
-export function smallToyDetector(kind: DetectorKind, classes: readonly string[]): DetectorConfig {
-  const dim = dimOf(kind);
-  const backbone = { startFilters: dim === 2 ? 16 : 12, outChannels: dim === 2 ? 64 : 24, norm: 'instance' } as const;
-  const common = { kind, classes, patchSize: sizes[dim], backbone };
-  if (kind.startsWith('DetectionUNet')) return common;
-  const anchored = {
-    ...common,
-    headFilters: dim === 2 ? 64 : 24,
-    sampler: { anchorsPerImage: 32, poolSize: 20 },
-    nms: { iouThreshold: 0.1 },
-  };
-  if (kind.startsWith('RetinaUNet')) return { ...anchored, segmentPerClass: true };
-  if (kind.startsWith('RetinaNet')) return anchored;
-  const sampler = { anchorsPerImage: 16, poolSize: 10, meanOver: 'batch' } as const;
-  const proposals = { training: 100, inference: 100, addTargets: true };
-  return { ...anchored, proposals, boxHead: { sampler, filters: dim === 2 ? 128 : 64 } };
+export interface ToyPoint {
+  step: number;
+  /** Since the start, as `minutes` and `cpuMinutes`. */
+  seconds: number;
+  cpuSeconds: number;
+  loss: number;
+  /** As `validate` names them. */
+  metrics: Record<string, number>;
 }
 
 /**
@@ -96,38 +73,47 @@ export function smallToyDetector(kind: DetectorKind, classes: readonly string[])
  * Wants an engine.
  *
  * @returns the rows of the table, which also stand in `table.md`
+ * @throws InputError `invalid-option`
  */
 export async function runToyExperiment(options: ToyExperimentOptions): Promise<ToyRow[]> {
-  const { out, detectors = toyDetectors, tasks = toyTasks, seeds = 3, minutes, full = false, onNote } = options;
-  if (!(Number.isInteger(seeds) && seeds >= 1)) {
-    throw new InputError('invalid-option', `toy experiment: seeds is ${seeds}, expected a whole number of at least 1`);
-  }
-  const other = detectors.find((kind) => dimOf(kind) !== 2);
+  const { out, detectors = toyDetectors, tasks = toyTasks, full = false, onNote } = options;
+  const seeds = seedsOf(options.seeds ?? 3);
+  const other = full ? detectors.find((kind) => dimOf(kind) !== 2) : undefined;
   if (other) throw new InputError('invalid-option', `toy experiment: ${other}, expected some of ${toyDetectors.join(', ')}`);
-  const plan = tasks.flatMap((task) =>
-    detectors.flatMap((detector) => Array.from({ length: seeds }, (_, seed) => ({ task, detector, seed }))),
+  const precision = options.engine?.precision ?? 'float32';
+  const suffix = precision === 'float32' ? '' : `-${precision}`;
+  const plan = seeds.flatMap((seed) =>
+    tasks.flatMap((task) => detectors.map((detector) => ({ task, detector, seed, precision }))),
   );
   const outcomes: ToyOutcome[] = [];
   for (const one of plan) {
     options.signal?.throwIfAborted();
-    const dir = join(out, `${one.task}-${one.detector}-${one.seed}`);
-    const path = join(dir, 'outcome.json');
+    const run = `${one.task}-${one.detector}-${one.seed}${suffix}`;
+    const path = join(out, run, 'outcome.json');
     if (!(await exists(path))) {
       onNote?.(`${one.detector} on ${one.task}, seed ${one.seed}`);
-      const data = join(out, 'data', one.task);
-      await provideData(data, one.task, options);
-      const outcome = await trainAndTest({ ...one, dir, data }, { ...options, full }, minutes && minutes / plan.length);
-      await writeFileAtomic(path, `${JSON.stringify(outcome, null, 1)}\n`);
+      const outcome = await trainAndTest({ ...one, run }, options, plan.length);
+      await writeFileAtomic(path, `${JSON.stringify(outcome, rounded, 1)}\n`);
     }
     outcomes.push((await readJson(path)) as ToyOutcome);
     await writeFileAtomic(join(out, 'results.json'), `${JSON.stringify(outcomes, null, 1)}\n`);
   }
   const rows: ToyRow[] = [];
   for (const task of tasks) {
-    for (const detector of detectors) rows.push(await rowOf(out, outcomes, task, detector));
+    for (const detector of detectors) {
+      const own = outcomes.filter((outcome) => outcome.task === task && outcome.detector === detector);
+      rows.push(await toyRow(out, own));
+    }
   }
   await writeFileAtomic(join(out, 'table.md'), toyTable(rows));
   return rows;
+}
+
+function seedsOf(seeds: number | readonly number[]): readonly number[] {
+  const list = typeof seeds === 'number' ? Array.from({ length: Math.max(0, seeds) || 0 }, (_, seed) => seed) : seeds;
+  if (list.length >= 1 && (typeof seeds !== 'number' || Number.isInteger(seeds)) && list.every(Number.isInteger)) return list;
+  const expected = 'a whole number of at least 1, or a list of whole numbers';
+  throw new InputError('invalid-option', `toy experiment: seeds is ${String(seeds)}, expected ${expected}`);
 }
 
 const exists = (path: string): Promise<boolean> =>
@@ -136,124 +122,73 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
-async function provideData(dir: string, task: ToyTask, { full, count }: ToyExperimentOptions): Promise<void> {
-  if (await exists(join(dir, 'dataset.json'))) return;
-  const parts = full ? { train: 1000, validation: 500, test: 1000 } : (count ?? { train: 400, validation: 60, test: 100 });
-  const size = full ? ([320, 320] as const) : sizes[2];
-  await generateToy(dir, { task, dim: 2, size, count: parts, seed: 0, negatives: 0 }, { overwrite: true });
-}
-
-function configOf(kind: DetectorKind, classes: readonly string[], data: string, full: boolean): ExperimentConfig {
-  if (!full) {
-    return {
-      data: { dir: data },
-      detector: smallToyDetector(kind, classes),
-      training: {
-        ...{ epochs: 20, stepsPerEpoch: 50, batchSize: 8, learningRate: 5e-4, schedule: 'cosine', warmUp: 0.02 },
-        ...{ foreground: 1, augment: false, iouThresholds, keep: 3, validateEvery: 2 },
-      },
-      prediction: { minOverlap: 0, mirror: ['y', 'x'], best: 3 },
-    };
-  }
-  const { detector, ...rest } = templateConfig({ template: 'toy', data });
-  const { sampler, boxHead, patchSize, backbone, anchors, nms } = detector;
-  const common = { kind, patchSize, ...(backbone && { backbone }) };
-  if (kind.startsWith('DetectionUNet')) return { ...rest, detector: common };
-  const anchored = { ...common, ...(anchors && { anchors }), ...(sampler && { sampler }), ...(nms && { nms }) };
-  return { ...rest, detector: kind.includes('RCNN') && boxHead ? { ...anchored, boxHead } : anchored };
-}
+const rounded = (_: string, value: unknown) => (typeof value === 'number' ? Number(value.toPrecision(5)) : value);
 
 async function trainAndTest(
-  { task, detector: kind, seed, dir, data }: Pick<ToyOutcome, 'task' | 'detector' | 'seed'> & { dir: string; data: string },
-  { full = false, engine, signal, onNote }: ToyExperimentOptions,
-  minutes: number | undefined,
+  { task, detector: kind, seed, precision, run: name }: Pick<ToyOutcome, 'task' | 'detector' | 'seed' | 'precision' | 'run'>,
+  { out, full = false, count, minutes, engine, signal, onNote }: ToyExperimentOptions,
+  trainings: number,
 ): Promise<ToyOutcome> {
+  const dim = dimOf(kind);
+  const [dir, data] = [join(out, name), join(out, 'data', `${task}-${dim}d`)];
+  if (!(await exists(join(data, 'dataset.json')))) {
+    await generateToy(data, toyDataOptions(task, dim, { full, ...(count && { count }) }), { overwrite: true });
+  }
   const { classes } = (await readJson(join(data, 'dataset.json'))) as { classes: string[] };
-  const config = configOf(kind, classes, data, full);
-  const training = { ...config.training, seed, ...(minutes !== undefined && { minutes, epochs: 1000 }) };
-  const experiment = await openExperiment({ ...config, training });
+  const config = (full ? fullToyConfig : smallToyConfig)({ kind, classes, data, precision });
+  const budget = minutes === undefined ? {} : { minutes: minutes / trainings, epochs: 1000 };
+  const experiment = await openExperiment({ ...config, training: { ...config.training, seed, ...budget } });
   const call = { ...(signal && { signal }) };
+  const costs = await epochCosts(join(dir, 'cpu-seconds.json'));
   try {
     const run = await runTraining(experiment, {
       ...call,
       out: dir,
       resume: true,
       ...(engine && { engine }),
-      onEpoch: ({ index, losses, metrics }) =>
-        onNote?.(`  epoch ${index}: loss ${losses.total!.toFixed(3)}, AP ${metrics.ap?.toFixed(3) ?? '–'}`),
+      onEpoch: ({ index, step, losses, metrics }) => {
+        costs.add(index);
+        const ap = toyIouThresholds.map((t) => metrics[`ap@${t}`]?.toFixed(3) ?? '–').join(', ');
+        onNote?.(`  step ${step}: loss ${losses.total!.toFixed(3)}, AP ${ap}`);
+      },
     });
     if (run.stopReason === 'aborted') throw signal!.reason;
-    const { metrics } = await testRun(dir, { ...call, iouThresholds, pictures: 4 });
+    await costs.written();
+    let [seconds, cpuSeconds] = [0, 0];
+    const curve = run.epochs.map(({ index, step, losses, metrics, ...epoch }): ToyPoint => {
+      seconds += epoch.seconds;
+      cpuSeconds += costs.of(index);
+      return { step, seconds, cpuSeconds, loss: losses.total!, metrics };
+    });
+    const { metrics } = await testRun(dir, { ...call, iouThresholds: toyIouThresholds, pictures: 4 });
     return {
-      ...{ task, detector: kind, seed },
-      ap: Object.fromEntries(iouThresholds.map((threshold) => [threshold, metrics.apAt(threshold)])),
-      minutes: run.epochs.reduce((sum, { seconds }) => sum + seconds, 0) / 60,
+      ...{ task, detector: kind, seed, precision, run: name },
+      ap: Object.fromEntries(toyIouThresholds.map((threshold) => [threshold, metrics.apAt(threshold)])),
+      minutes: seconds / 60,
+      cpuMinutes: cpuSeconds / 60,
       steps: run.epochs.at(-1)?.step ?? 0,
       memoryGiB: process.resourceUsage().maxRSS / 2 ** 20,
+      curve,
     };
   } finally {
     experiment.detector.dispose();
   }
 }
 
-/** The metrics of several trainings on the same test images, which are drawn for all of them alike. */
-class Together implements Resampled<Together> {
-  constructor(readonly all: readonly Metrics[]) {}
-
-  get patients(): readonly string[] {
-    return this.all[0]!.patients;
-  }
-
-  resampled(weights: ArrayLike<number>): Together {
-    return new Together(this.all.map((metrics) => metrics.resampled(weights)));
-  }
-
-  mean(threshold: number): number | null {
-    const values = this.all.map((metrics) => metrics.apAt(threshold));
-    return values.some((value) => value === null) ? null : values.reduce((sum: number, v) => sum + v! / values.length, 0);
-  }
-}
-
-async function rowOf(out: string, outcomes: readonly ToyOutcome[], task: ToyTask, detector: DetectorKind): Promise<ToyRow> {
-  const own = outcomes.filter((one) => one.task === task && one.detector === detector);
-  const all: Metrics[] = [];
-  for (const { seed } of own) {
-    const dir = join(out, `${task}-${detector}-${seed}`);
-    const raw = await openRawPredictions(rawDir(dir));
-    const cases = await testedCases(raw, await readRunConfig(dir));
-    all.push(evaluateDetections(cases, { classes: raw.classes, iouThresholds }));
-  }
-  const together = new Together(all);
-  const ap = iouThresholds.map((threshold) => {
-    const { value, low, high } = bootstrap(together, (m) => m.mean(threshold), { resamples: 1000, seed: 0 });
-    const values = own.map((one) => one.ap[threshold]);
-    return [threshold, { value, low, high, deviation: deviationOf(values) }] as const;
-  });
-  const mean = (pick: (one: ToyOutcome) => number) => own.reduce((sum, one) => sum + pick(one) / own.length, 0);
+/** Processor seconds of each epoch, in a file, so that a training that was stopped and went on knows its first ones. */
+async function epochCosts(path: string) {
+  const byEpoch: Record<number, number> = (await exists(path)) ? ((await readJson(path)) as Record<number, number>) : {};
+  let mark = process.cpuUsage();
+  let last: Promise<void> = Promise.resolve();
   return {
-    ...{ task, detector, seeds: own.length, ap: Object.fromEntries(ap) },
-    minutes: mean(({ minutes }) => minutes),
-    steps: mean(({ steps }) => steps),
+    of: (index: number): number => byEpoch[index] ?? 0,
+    add(index: number): void {
+      const { user, system } = process.cpuUsage(mark);
+      mark = process.cpuUsage();
+      byEpoch[index] = (user + system) / 1e6;
+      const text = `${JSON.stringify(byEpoch, rounded)}\n`;
+      last = last.then(() => writeFileAtomic(path, text));
+    },
+    written: (): Promise<void> => last,
   };
-}
-
-/** Standard deviation over seeds; null where there is one, or an undefined value. */
-function deviationOf(values: readonly (number | null | undefined)[]): number | null {
-  if (values.length < 2 || values.some((value) => value == null)) return null;
-  const mean = values.reduce((sum: number, value) => sum + value! / values.length, 0);
-  return Math.sqrt(values.reduce((sum: number, value) => sum + (value! - mean) ** 2, 0) / (values.length - 1));
-}
-
-/** The table as Markdown. */
-export function toyTable(rows: readonly ToyRow[]): string {
-  const digits = (value: number | null) => (value === null ? '–' : value.toFixed(3));
-  const cell = ({ value, low, high, deviation }: ToyRow['ap'][string]) =>
-    `${digits(value)} (${digits(low)} to ${digits(high)})${deviation === null ? '' : `, ±${digits(deviation)}`}`;
-  const lines = rows.map(({ task, detector, seeds, ap, minutes, steps }) => {
-    const cells = iouThresholds.map((threshold) => cell(ap[threshold]!));
-    return `| ${[task, detector, seeds, ...cells, minutes.toFixed(1), Math.round(steps)].join(' | ')} |`;
-  });
-  const head = ['task', 'detector', 'seeds', ...iouThresholds.map((t) => `AP at IoU ${t}`), 'minutes', 'steps'];
-  const text = 'AP on the test images: mean over seeds (95 % interval of a bootstrap over images), ± deviation over seeds.';
-  return `${[`| ${head.join(' | ')} |`, `|${' --- |'.repeat(head.length)}`, ...lines].join('\n')}\n\n${text}\n`;
 }

@@ -15,12 +15,15 @@ export interface ViewSessionOptions {
 
 /**
  * What the viewer shows of files and folders: a run (its predictions, the images that they are of, and a model that lies in it),
- * images (files, or folders of slices), a `predictions.json`, a model.
+ * images (files, or folders of slices), a `predictions.json`, a model, label maps by a word in their names (`-labels`, `seg`) as layers of
+ * the image whose name theirs begins with, else of the last one.
  *
- * @throws InputError `missing-file`, `unreadable-file`; `invalid-option` where two would be the model or the predictions
+ * @throws InputError `missing-file`, `unreadable-file`; `invalid-option` where two would be the model, the predictions or a layer of one image
  */
 export async function viewSession(paths: readonly string[], { data }: ViewSessionOptions = {}): Promise<ServedSession> {
+  const { roleOf } = await import('@mdt/viewer');
   const cases: ViewerCase[] = [];
+  const layers: { path: string; role: 'truth' | 'segmentation' }[] = [];
   let dataset = data;
   let predictions: string | undefined;
   let model: string[] | undefined;
@@ -29,6 +32,7 @@ export async function viewSession(paths: readonly string[], { data }: ViewSessio
     throw new InputError('invalid-option', `${path}: ${what} is named twice, expected one`);
   };
   for (const path of paths) {
+    const role = roleOf(basename(path).toLowerCase());
     if (await isFolder(path)) {
       if (!(await isRunFolder(path))) {
         cases.push({ id: basename(resolve(path)), image: await filesIn(path) });
@@ -44,9 +48,17 @@ export async function viewSession(paths: readonly string[], { data }: ViewSessio
       const onnx = names.find((name) => name.endsWith('.onnx'));
       if (onnx) model = setOnce(model, await modelFiles(join(path, onnx)), path, 'a model');
       dataset ??= (await readRunConfig(path)).data.dir;
-    } else if (path.toLowerCase().endsWith('.onnx')) model = setOnce(model, await modelFiles(path), path, 'a model');
-    else if (path.toLowerCase().endsWith('.json')) predictions = setOnce(predictions, path, path, 'predictions.json');
-    else cases.push(await imageCase(path));
+    } else if (role === 'model') {
+      if (path.toLowerCase().endsWith('.onnx')) model = setOnce(model, await modelFiles(path), path, 'a model');
+    } else if (role === 'predictions') predictions = setOnce(predictions, path, path, 'predictions.json');
+    else if (role === 'image') cases.push(await imageCase(path));
+    else layers.push({ path, role });
+  }
+  for (const { path, role } of layers) {
+    const layer = await imageCase(path);
+    const owner = cases.find(({ id }) => layer.id.startsWith(id)) ?? cases.at(-1);
+    if (owner) owner[role] = setOnce(owner[role], layer.image, path, role === 'truth' ? 'ground truth' : 'a segmentation');
+    else cases.push(layer);
   }
   if (dataset !== undefined) cases.push(...(await casesOf(dataset, predictions)));
   return {

@@ -1,6 +1,8 @@
 import { access, cp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { SliceCandidates } from '@mdt/predictor';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { generateToy } from '../src/data/toy.js';
 import { openRawPredictions } from '../src/run/raw-predictions.js';
 import { mdt, smallConfig, smallToy, temporaryFolder } from './support.js';
 
@@ -45,7 +47,10 @@ test('a cross-validation is trained, tested, analysed, compared and asked for it
     (await json(data, 'dataset.json')).cases.map(({ id }: { id: string }) => id).sort(),
   );
   for (const [id, fold] of tested) expect((await json(run, `fold-${fold}`, 'split.json')).test).toContain(id);
-  expect((await json(run, 'test', 'folds.json')).map(({ fold }: { fold: number }) => fold)).toEqual([0, 1, 2, 3]);
+  const folds = await json(run, 'test', 'folds.json');
+  expect(folds.perFold.map(({ fold }: { fold: number }) => fold)).toEqual([0, 1, 2, 3]);
+  const aps = folds.perFold.map(({ ap }: { ap: number }) => ap).filter((ap: number | null) => ap !== null);
+  expect(folds.mean.ap).toBeCloseTo(aps.reduce((sum: number, ap: number) => sum + ap, 0) / aps.length, 12);
   expect(await json(run, 'test', 'metrics.json')).toMatchObject({ cases: 8 });
 
   const record = await json(run, 'fold-1', 'run.json');
@@ -109,12 +114,69 @@ test('folds of a hold-out data set predict together, and only what was never lea
   expect((await json(run, 'fold-0', 'split.json')).train).toHaveLength(6); // the test part is learnt from, too
   const tested = await mdt('test', run, '--best', '1', '--json');
   expect(tested).toMatchObject({ code: 0 });
-  expect(eventsOf(tested.out).at(-1)).toMatchObject({ models: 2, metrics: { cases: 8 }, perFold: [] });
+  expect(eventsOf(tested.out).at(-1)).toMatchObject({ models: 2, metrics: { cases: 8 }, folds: null });
   expect(await mdt('test', run, '--folds', '1')).toMatchObject({ code: 3, err: expect.stringContaining('train fold 1 first') });
 
   const missing = await json(heldOut, 'dataset.json');
   await writeFile(join(heldOut, 'dataset.json'), JSON.stringify({ ...missing, cases: missing.cases.slice(1) }));
   expect(await mdt('test', run)).toMatchObject({ code: 3, err: expect.stringContaining('not those of the training') });
+});
+
+test('a 2D detector learns from slices of volumes, with their neighbours as channels, and is judged on 3D boxes', async () => {
+  const volumes = join(folder, 'volumes');
+  const count = { train: 3, validation: 1, test: 1 };
+  await generateToy(volumes, { task: 'donuts_shape', dim: 3, size: [8, 32, 32], count, radius: 6, negatives: 0, seed: 1 });
+  const flat = await typedConfig('flat', (c) => ({ ...c, data: { dir: volumes } }));
+  const refused = await mdt('train', flat, '--out', join(folder, 'flat'));
+  expect(refused).toMatchObject({ code: 3, err: expect.stringContaining('set data.slices to {}') });
+  for (const [name, ...set] of [
+    ['whole', '--set', 'data.slices={"context":1}'],
+    [
+      'patches',
+      '--set',
+      'data.slices={}',
+      '--set',
+      'prediction.mirror=[]',
+      '--set',
+      'training.validation=patches',
+      '--set',
+      'training.workers=1',
+    ],
+  ] as const) {
+    const run = join(folder, `slices-${name}`);
+    const rest = [
+      '--set',
+      'detector.nms={"minScore":0,"maxPerImage":2}',
+      '--set',
+      'training.validationPatches=2',
+      '--epochs',
+      '1',
+      '--steps',
+      '1',
+    ];
+    expect(await mdt('train-test', flat, '--out', run, ...set, ...rest)).toMatchObject({ code: 0 });
+    const { detector, data: stored } = await json(run, 'config.json');
+    expect([detector.inChannels, stored.slices]).toEqual([
+      name === 'whole' ? 3 : 1,
+      { context: name === 'whole' ? 1 : 0, mergeIouThreshold: 0.1 },
+    ]);
+    const raw = await openRawPredictions(join(run, 'test', 'raw'));
+    for await (const { candidates, groundTruth } of raw.cases()) {
+      expect([candidates.dim, groundTruth.dim, groundTruth.boxes.length]).toEqual([2, 3, 6]);
+      expect(new Set((candidates as SliceCandidates).slices).size).toBe(8); // something in every slice
+    }
+    const predictions = await readFile(join(run, 'test', 'predictions.json'), 'utf8');
+    for (const { box } of JSON.parse(predictions).cases[0].detections) expect(box).toHaveLength(6);
+    expect(await mdt('analyse', run, '--iou', '0.1')).toMatchObject({ code: 0 });
+    expect(await readFile(join(run, 'test', 'predictions.json'), 'utf8')).toBe(predictions);
+    expect(await mdt('evaluate', '--run', run)).toMatchObject({ code: 0 });
+    const evaluated = await json(run, 'predictions.json');
+    expect(evaluated.cases[0].detections).toEqual(JSON.parse(predictions).cases[0].detections);
+  }
+  // One patient tested is too few for an interval, however often it is drawn.
+  const compared = await mdt('compare', join(folder, 'slices-whole'), join(folder, 'slices-patches'));
+  expect(compared).toMatchObject({ code: 0, out: expect.stringContaining('no interval: 1 patient, at least 6 are needed') });
+  expect(await mdt('sweep', join(folder, 'slices-patches'))).toMatchObject({ code: 0 });
 });
 
 test('--dev goes the whole path on a sliver of the data', async () => {

@@ -49,7 +49,14 @@ beforeAll(async () => {
     segmentation: { size, classes: 2, data: map },
   };
   const training = [1, 2, 3].map((index) => ({ index, losses: { total: 1 / index }, metrics: { ap: index / 4 } }));
-  const html = htmlReport({ title: 'In a browser', classes: ['lesion'], cases: [item], viewed: [item], training, resamples: 20 });
+  const html = await htmlReport({
+    title: 'In a browser',
+    classes: ['lesion'],
+    cases: [item],
+    viewed: [item],
+    training,
+    resamples: 20,
+  });
   const file = join(folder, 'browser.html');
   await writeFile(file, html);
   browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });

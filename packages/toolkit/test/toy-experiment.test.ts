@@ -1,8 +1,11 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { createDetector } from '../src/config/create-detector.js';
+import { detectorKinds } from '../src/config/detector-schema.js';
 import { selectEngine } from '../src/engine.js';
-import { runToyExperiment } from '../src/toy-experiment.js';
+import { runToyExperiment, type ToyOutcome } from '../src/toy-experiment.js';
+import { smallToyDetector } from '../src/toy-recipes.js';
 import { mdt, temporaryFolder } from './support.js';
 
 test('trainings with two seeds become a table with intervals and cost; done once, they are not done again', {
@@ -20,7 +23,7 @@ test('trainings with two seeds become a table with intervals and cost; done once
   };
   const rows = await runToyExperiment(options);
   expect(rows.map(({ detector, seeds }) => [detector, seeds])).toEqual([['RetinaNet2D', 2]]);
-  for (const { ap, minutes, steps } of rows) {
+  for (const { ap, minutes, cpuMinutes, steps } of rows) {
     for (const threshold of ['0.1', '0.5']) {
       const { value, low, high, deviation } = ap[threshold]!;
       expect(value).toBeGreaterThanOrEqual(0);
@@ -28,6 +31,7 @@ test('trainings with two seeds become a table with intervals and cost; done once
       expect(deviation).toBeGreaterThanOrEqual(0);
     }
     expect(minutes).toBeGreaterThan(0);
+    expect(cpuMinutes).toBeGreaterThan(0);
     expect(steps).toBeGreaterThan(0);
   }
   const table = await readFile(join(out, 'table.md'), 'utf8');
@@ -38,6 +42,34 @@ test('trainings with two seeds become a table with intervals and cost; done once
 });
 
 test('the command refuses what it does not know', async () => {
-  const wrong = await mdt('toy-experiment', '--detectors', 'RetinaNet3D');
-  expect(wrong).toMatchObject({ code: 2, err: expect.stringContaining('RetinaNet2D') });
+  const wrong = await mdt('toy-experiment', '--detectors', 'RetinaNet4D');
+  expect(wrong).toMatchObject({ code: 2, err: expect.stringContaining('RetinaNet') });
+  const seeds = runToyExperiment({ out: 'never-made', seeds: [0.5] });
+  await expect(seeds).rejects.toThrow('seeds is 0.5, expected a whole number of at least 1, or a list of whole numbers');
+  const volumes = runToyExperiment({ out: 'never-made', full: true, detectors: ['RetinaNet3D'] });
+  await expect(volumes).rejects.toThrow('RetinaNet3D, expected some of RetinaNet2D');
+});
+
+test('volumes train as images do, with the seeds that are named, in bfloat16 beside float32', { timeout: 300_000 }, async () => {
+  const out = join(await temporaryFolder(), 'toy');
+  const common = { out, detectors: ['FasterRCNN3D'] as const, tasks: ['circles_scale'] as const, seeds: [3] };
+  const small = { minutes: 0.02, count: { train: 2, validation: 1, test: 1 } };
+  for (const precision of ['float32', 'bfloat16'] as const) {
+    await runToyExperiment({ ...common, ...small, engine: await selectEngine({ precision }) });
+    const outcomes = JSON.parse(await readFile(join(out, 'results.json'), 'utf8')) as ToyOutcome[];
+    const run = `circles_scale-FasterRCNN3D-3${precision === 'float32' ? '' : '-bfloat16'}`;
+    expect(outcomes).toMatchObject([{ run, precision, seed: 3 }]);
+    const { curve, cpuMinutes, steps } = outcomes[0]!;
+    expect(curve.at(-1)!.step).toBe(steps);
+    expect(curve.at(-1)!.cpuSeconds / 60).toBeCloseTo(cpuMinutes, 4);
+    expect(JSON.parse(await readFile(join(out, run, 'config.json'), 'utf8')).training.precision).toBe(precision);
+  }
+});
+
+test('the small networks of the ten can be made', () => {
+  for (const kind of detectorKinds) {
+    const detector = createDetector(smallToyDetector(kind, ['disc', 'donut']));
+    expect(detector.describe()).toContain(kind);
+    detector.dispose();
+  }
 });

@@ -97,14 +97,14 @@ complete -o filenames -F _mdt mdt
   zsh: (entries) => `#compdef mdt
 # Completion of mdt for zsh
 _mdt() {
-  local path="" word
-  for word in "\${words[@]:1:CURRENT-2}"; do
-    case "\${path:+$path }$word" in
-      (${entries.flatMap(({ path }) => (path === '' ? [] : [quoted(path)])).join('|')}) path="\${path:+$path }$word" ;;
+  local chain="" word
+  for word in "\${(@)words[2,CURRENT-1]}"; do
+    case "\${chain:+$chain }$word" in
+      (${entries.flatMap(({ path }) => (path === '' ? [] : [quoted(path)])).join('|')}) chain="\${chain:+$chain }$word" ;;
     esac
   done
   local -a commands options
-  case "$path" in
+  case "$chain" in
 ${entries
   .map((entry) => {
     const list = (items: { word: string; description: string }[]) =>
@@ -124,10 +124,10 @@ if [[ "$funcstack[1]" == _mdt ]]; then _mdt "$@"; else compdef _mdt mdt; fi
 function __mdt_path
   set -l path
   for word in (commandline -opc)[2..]
-    set -l next (string join ' ' $path $word)
+    set -l next (string join -- ' ' $path $word)
     contains -- $next ${entries.flatMap(({ path }) => (path === '' ? [] : [quoted(path)])).join(' ')}; and set path $path $word
   end
-  string join ' ' $path
+  echo "$path"
 end
 ${entries
   .flatMap((entry) => {

@@ -47,6 +47,9 @@ export async function planRuns(source: string, flags: SourceFlags): Promise<Plan
   const info = await stat(source).catch((cause: unknown) => {
     throw new InputError('missing-file', `${source}: no such file or folder`, { cause: cause as Error });
   });
+  if (!flags.resume && info.isDirectory() && (await runsIn(source).catch(() => undefined))) {
+    throw new InputError('invalid-option', `'${source}' is a run: --resume goes on with it, a configuration file starts another`);
+  }
   const earlier = flags.resume && info.isDirectory() ? await runsIn(source).catch(() => undefined) : undefined;
   const where = earlier ? join(earlier[0]!, runFiles.config) : source;
   const base = earlier ? await readJson(where) : info.isDirectory() ? await ownTemplate(source) : await loadConfig(source);
@@ -57,15 +60,17 @@ export async function planRuns(source: string, flags: SourceFlags): Promise<Plan
   const ofFolds = earlier && !(await isRunFolder(source));
   const folds = flags.folds ?? (ofFolds ? earlier.map((dir) => Number(dir.split('-').at(-1))) : undefined);
   if (folds === undefined) return { runs: [{ config, out, where }], out };
-  const { folds: parts } = config.data;
-  if (!parts) {
+  const { folds: parts, splits } = config.data;
+  const count = parts?.folds ?? (splits && (splits.folds ?? 5));
+  if (count === undefined) {
     const text = `${where}.data.folds: --folds needs a cross-validation, as in --set data.folds.folds=5`;
     throw new InputError('invalid-option', text);
   }
-  const wanted = folds === 'all' ? Array.from({ length: parts.folds }, (_, fold) => fold) : folds;
+  const wanted = folds === 'all' ? Array.from({ length: count }, (_, fold) => fold) : folds;
+  const withFold = (fold: number) => (parts ? { folds: { ...parts, fold } } : { splits: { ...splits!, fold } });
   const runs = wanted.map((fold) => ({
     // Once more: a fold that is not there is refused.
-    config: checkConfig({ ...config, data: { ...config.data, folds: { ...parts, fold } } }, where),
+    config: checkConfig({ ...config, data: { ...config.data, ...withFold(fold) } }, where),
     out: foldDir(out, fold),
     where,
   }));

@@ -1,22 +1,22 @@
 import { join } from 'node:path';
 import { InputError } from '@mdt/core';
 import { formatTable } from '@mdt/eval-coco';
-import { createPredictor } from '@mdt/predictor';
 import { type Command, Option } from 'commander';
-import { predictorOptions } from '../config/parts.js';
 import { type SplitName, splitNames } from '../data/dataset-json.js';
-import { openEnsemble } from '../ensemble.js';
-import { runEvaluation } from '../evaluate.js';
-import { openExperiment } from '../experiment.js';
 import { readJson } from '../files.js';
+import { evaluateRuns, refuseMixed } from '../run/evaluate-runs.js';
+import { describeFolds } from '../run/over-folds.js';
+import { openParts, refuseSeen } from '../run/predict-parts.js';
+import { readRunConfig } from '../run/run-folder.js';
 import { type MetricsRecord, readMetricsLog } from '../train/metrics-log.js';
+import { chosenPoint, chosenRuns, type RunFlags } from './chosen-runs.js';
 import { type EngineFlags, engineOf, precisionOption } from './engine-flags.js';
 import { exitCodes } from './exit-codes.js';
 import { interruptSignal } from './interrupt.js';
-import { collected, wholeNumber } from './numbers.js';
+import { shared } from './options.js';
 import { type CommandContext, output, type Streams } from './output.js';
 
-interface EvaluateFlags extends EngineFlags {
+interface EvaluateFlags extends EngineFlags, RunFlags {
   run: string[];
   data?: string;
   part: SplitName;
@@ -30,13 +30,16 @@ export function addEvaluate(program: Command, { exit, streams }: CommandContext)
   program
     .command('evaluate')
     .description('judge a trained detector on the part of the data that it has not seen')
-    .requiredOption('--run <dir>', 'run folder that `mdt train` wrote; several times for an ensemble, as of folds', collected)
+    .addOption(shared.run().makeOptionMandatory())
+    .addOption(shared.folds())
     .option('--data <dir>', 'another data set than the one of the run, by its own parts')
     .addOption(new Option('--part <name>', 'which cases').choices([...splitNames]).default('test'))
     .option('--out <dir>', 'where metrics, predictions and plots go (default: the run folder; an ensemble needs one)')
-    .option('--best <n>', 'checkpoints of each run (default: as configured)', wholeNumber(1))
-    .option('--no-mirror', 'without test-time mirroring')
-    .option('--threads <n>', 'CPU threads', wholeNumber(1))
+    .addOption(shared.best())
+    .addOption(shared.noMirror())
+    .addOption(shared.point())
+    .addOption(shared.noPoint())
+    .addOption(shared.threads())
     .addOption(precisionOption())
     .option('--json', 'print the metrics as one JSON line')
     .addHelpText(
@@ -45,53 +48,44 @@ export function addEvaluate(program: Command, { exit, streams }: CommandContext)
 Examples:
   $ mdt evaluate --run runs/nuclei
   $ mdt evaluate --run runs/nuclei --part validation --best 1 --out validation
-  $ mdt evaluate --run runs/fold0 --run runs/fold1 --data data/held-out --out ensemble`,
+  $ mdt evaluate --run runs/lidc --folds all
+  $ mdt evaluate --run runs/lidc --data data/held-out --out ensemble
+
+The folds of a cross-validation each judge their own part, pooled and as a mean over folds; on the same cases, as those of
+--data, they predict together as one ensemble.`,
     )
     .action(async (flags: EvaluateFlags) => exit(await evaluateCommand(flags, streams)));
 }
 
 async function evaluateCommand(flags: EvaluateFlags, streams: Streams): Promise<number> {
   const { note, result, progress } = output(flags.json ?? false, streams);
-  const { run, data, best, out = run[0]! } = flags;
+  const { run, data, best, out = run[0]!, part: name } = flags;
   if (run.length > 1 && flags.out === undefined) {
     throw new InputError('invalid-option', 'metrics of several runs belong to none of them: name a folder with --out');
   }
-  const ensemble = await openEnsemble(run);
-  const { config } = ensemble;
-  const parts = [];
-  for (const [i, { folds, ...place }] of ensemble.configs.map((each) => each.data).entries()) {
-    const where = data === undefined ? { ...place, ...(folds && { folds }) } : { ...place, dir: data };
-    const experiment = await openExperiment({ ...ensemble.configs[i]!, data: where }, run[i]);
-    experiment.detector.dispose();
-    parts.push(experiment.part(flags.part));
-  }
-  const part = parts[0]!;
-  const other = parts.findIndex(({ ids }) => ids.join('\0') !== part.ids.join('\0'));
-  if (other >= 0) {
-    throw new InputError(
-      'invalid-option',
-      `the part '${flags.part}' of '${run[other]}' has other cases than that of '${run[0]}', so some run was trained on what would judge it: name a data set that none has seen with --data`,
-    );
-  }
-  await engineOf(flags, config.training, note);
-  const detectors = await ensemble.load(best === undefined ? {} : { best });
-  const predictor = createPredictor(detectors, predictorOptions(config.prediction, { views: flags.mirror }));
+  const runs = await chosenRuns(flags);
+  const parts = await openParts(runs, name, { ...(data !== undefined && { data }) });
+  refuseMixed(parts, { ensemble: run.length > 1 });
+  if (name === 'test') refuseSeen(parts);
+  const { training, prediction } = await readRunConfig(runs[0]!);
+  const point = await chosenPoint(flags, runs, { best: best ?? prediction.best, note });
+  await engineOf(flags, training, note);
   const bar = progress();
   const interrupt = interruptSignal();
   try {
-    const training = run.length === 1 ? await trainingOf(run[0]!) : [];
-    const { metrics, files } = await runEvaluation(predictor, part, {
-      out,
-      training,
-      iouThresholds: [0.1, 0.5],
+    const { metrics, files, models, folds } = await evaluateRuns(parts, {
+      ...{ out, best, point, views: flags.mirror },
+      training: runs.length === 1 ? await trainingOf(runs[0]!) : [],
       signal: interrupt.signal,
       onProgress: ({ id, case: index, cases: count, done, total }) => bar.update(done, total, `${id} (${index}/${count})`),
     });
     bar.stop();
-    result(`${formatTable(metrics)}\n\n${files.join('\n')}`, {
+    const lines = folds ? [...describeFolds(folds), ''] : [];
+    result([formatTable(metrics), '', ...lines, ...files].join('\n'), {
       event: 'end',
-      models: detectors.length,
+      models,
       metrics: await readJson(join(out, 'metrics.json')),
+      ...(folds && { folds }),
       files,
     });
     return exitCodes.ok;

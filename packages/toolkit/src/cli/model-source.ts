@@ -1,8 +1,6 @@
 import { mirrorViews } from '@mdt/augment';
-import { type Dim, InputError } from '@mdt/core';
-import { checkNormalisation } from '@mdt/formats';
-import { type LoadedDetector, loadDetector, predictorOptionsOf } from '@mdt/onnx';
-import { createPredictor } from '@mdt/predictor';
+import { InputError } from '@mdt/core';
+import { createModelPredictor, type LoadedDetector, loadDetector } from '@mdt/onnx';
 import type { PredictFlags, PredictionSource } from './predict.js';
 
 /** Prediction with model files, on onnxruntime. */
@@ -22,25 +20,15 @@ export async function modelSource(
       }),
     );
   }
-  const { description } = detectors[0]!;
-  const { normalisation } = description;
-  for (const [i, other] of detectors.entries()) {
-    if (JSON.stringify(other.description.normalisation) === JSON.stringify(normalisation)) continue;
-    throw new InputError(
-      'invalid-option',
-      `the models '${files[0]}' and '${files[i]}' differ in how they want images normalised`,
-    );
-  }
+  const { dim, inChannels } = detectors[0]!;
   return {
-    dim: description.dim,
+    ...{ dim, inChannels },
     models: detectors.length,
-    ...(normalisation && { normalise: checkNormalisation(normalisation, `${files[0]}: mdt.normalisation`) }),
     async open({ minScore, mirror }) {
-      const options = predictorOptionsOf(description, {
+      return createModelPredictor(detectors, {
         ...(minScore !== undefined && { minScore }),
         ...(!mirror && { views: mirrorViews([]) }),
       });
-      return createPredictor<Dim>(detectors, options);
     },
   };
 }

@@ -7,6 +7,10 @@ export const shared = {
   threads: () => new Option('--threads <n>', 'CPU threads').argParser(wholeNumber(1)),
   out: (text: string) => new Option('--out <dir>', text),
   folds: () => new Option('--folds <list>', 'folds of the cross-validation, with commas between, or all').argParser(foldList),
+  run: () =>
+    new Option('--run <dir>', 'run folder, or that of a cross-validation; several times for an ensemble').argParser(collected),
+  point: () => new Option('--operating-point <file>', 'of another `mdt sweep` (default: that of the run, if it was swept)'),
+  noPoint: () => new Option('--no-operating-point', 'consolidate as configured'),
   set: () =>
     new Option('--set <key=value...>', 'change a value of the configuration, as in training.epochs=3')
       .argParser(collected)

@@ -1,19 +1,20 @@
 import { basename, dirname, join } from 'node:path';
 import { type Dim, InputError } from '@mdt/core';
-import type { Normalisation } from '@mdt/formats';
-import { type ExportedCase, geometryOf, type Predictor } from '@mdt/predictor';
+import type { VolumeInfo } from '@mdt/formats';
+import { type ExportedCase, geometryOf, type ImagePredictor } from '@mdt/predictor';
 import { type Command, InvalidArgumentError } from 'commander';
 import { describeVolume, loadVolume } from '../data/volume-file.js';
 import { type PredictionFormat, predictionFormats, writePredictions } from '../predict/write-predictions.js';
 import { duration } from '../progress.js';
+import type { RunFlags } from './chosen-runs.js';
 import { type EngineFlags, precisionOption } from './engine-flags.js';
 import { exitCodes } from './exit-codes.js';
 import { interruptSignal } from './interrupt.js';
 import { collected, fraction, wholeNumber } from './numbers.js';
+import { shared } from './options.js';
 import { type CommandContext, output, type Streams } from './output.js';
 
-export interface PredictFlags extends EngineFlags {
-  run?: string[];
+export interface PredictFlags extends EngineFlags, RunFlags {
   provider?: string[];
   out?: string;
   best?: number;
@@ -31,7 +32,8 @@ export function addPredict(program: Command, { exit, streams }: CommandContext):
       '<files...>',
       'images of any format that is read; boxes are in their voxels and millimetres. Models (.onnx) go first',
     )
-    .option('--run <dir>', 'run folder that `mdt train` wrote; several times for an ensemble, as of folds', collected)
+    .addOption(shared.run())
+    .addOption(shared.folds())
     .option(
       '--out <dir>',
       'where the predictions go (default: the run folder, or the folder of the model; an ensemble needs one)',
@@ -42,7 +44,9 @@ export function addPredict(program: Command, { exit, streams }: CommandContext):
       collected,
     )
     .option('--best <n>', 'checkpoints of each run (default: as configured)', wholeNumber(1))
-    .option('--min-score <score>', 'leave out detections below this score', fraction)
+    .option('--min-score <score>', 'leave out detections below this score (default: as swept, or configured)', fraction)
+    .addOption(shared.point())
+    .addOption(shared.noPoint())
     .option('--formats <names>', `which files, by commas: ${predictionFormats.join(', ')}`, formatNames, ['json', 'csv'])
     .option('--no-mirror', 'without test-time mirroring: faster, a little worse')
     .option('--threads <n>', 'CPU threads', wholeNumber(1))
@@ -55,7 +59,8 @@ Examples:
   $ mdt predict scan.nii.gz --run runs/lungs
   $ mdt predict lungs.onnx scan.nii.gz
   $ mdt predict images/*.tif --run runs/nuclei --out results --min-score 0.3
-  $ mdt predict scan.nii.gz --run runs/fold0 --run runs/fold1 --out results --formats json,nifti,slicer`,
+  $ mdt predict scan.nii.gz --run runs/lidc --folds 0,2 --formats json,nifti,slicer
+  $ mdt predict scan.nii.gz --run runs/first --run runs/second --out results`,
     )
     .action(async (files: string[], flags: PredictFlags) => exit(await predictCommand(files, flags, streams)));
 }
@@ -63,10 +68,11 @@ Examples:
 /** What predicts, wherever it comes from. */
 export interface PredictionSource {
   readonly dim: Dim;
+  /** Channels of the network's images, where they are known before it is loaded. */
+  readonly inChannels?: number;
   readonly models: number;
-  readonly normalise?: Normalisation;
   /** Starts the engine and loads the detectors. */
-  open(flags: PredictFlags, note: (line: string) => void): Promise<Predictor<Dim>>;
+  open(flags: PredictFlags, note: (line: string) => void): Promise<ImagePredictor>;
 }
 
 async function predictCommand(all: readonly string[], flags: PredictFlags, streams: Streams): Promise<number> {
@@ -90,19 +96,29 @@ async function predictCommand(all: readonly string[], flags: PredictFlags, strea
   const source =
     models.length > 0
       ? await (await import('./model-source.js')).modelSource(models, flags)
-      : await (await import('./run-source.js')).runSource(run, flags);
-  const { dim, normalise } = source;
-  for (const file of files) await describeVolume(file, dim); // what is missing or of another format is found before the engine starts
+      : await (await import('./run-source.js')).runSource(flags);
+  // What is missing or of another format is found before the engine starts.
+  const infos: VolumeInfo[] = [];
+  for (const file of files) infos.push(await describedFor(file, source));
+  const odd = infos.findIndex(({ dim }) => dim !== infos[0]!.dim);
+  if (odd > 0) {
+    throw new InputError(
+      'shape-mismatch',
+      `${files[odd]} has ${infos[odd]!.dim} axes, ${files[0]} ${infos[0]!.dim}: predict them in two calls`,
+    );
+  }
   const predictor = await source.open(flags, note);
   const bar = progress();
   const interrupt = interruptSignal();
   try {
     const cases: ExportedCase[] = [];
     for (const [i, file] of files.entries()) {
-      const image = await loadVolume<Dim>(file, { dim, ...(normalise && { normalise }) });
+      const { dim, spacing } = infos[i]!;
+      const image = await loadVolume<Dim>(file, { dim });
       const id = caseName(file, files);
       const { detections, timings } = await predictor.predict(image, {
         signal: interrupt.signal,
+        isPlaced: spacing !== undefined,
         onProgress: (done, total) => bar.update(done, total, `${id} (${i + 1}/${files.length})`),
       });
       cases.push({ id, detections, geometry: geometryOf(image) });
@@ -111,7 +127,11 @@ async function predictCommand(all: readonly string[], flags: PredictFlags, strea
       else bar.log(`${id}: ${detections.labels.length} detections (${duration(seconds)})`);
     }
     bar.stop();
-    const written = await writePredictions(out, cases, { classes: predictor.classes, dim, formats: flags.formats });
+    const written = await writePredictions(out, cases, {
+      classes: predictor.classes,
+      dim: infos[0]!.dim,
+      formats: flags.formats,
+    });
     result(written.join('\n'), { event: 'end', models: source.models, files: written });
     return exitCodes.ok;
   } catch (error) {
@@ -121,6 +141,21 @@ async function predictCommand(all: readonly string[], flags: PredictFlags, strea
     bar.stop();
     interrupt.release();
   }
+}
+
+/** How an image is read: 2D detectors take images, and volumes slice by slice. */
+async function describedFor(file: string, { dim, inChannels }: PredictionSource): Promise<VolumeInfo> {
+  if (dim === 3) return describeVolume(file, 3);
+  const flat = await describeVolume(file, 2).catch((error: unknown) => {
+    if (error instanceof InputError && error.code === 'shape-mismatch') return undefined;
+    throw error;
+  });
+  // Three axes without a place are an image with channels, unless the detectors have others.
+  if (flat && (inChannels === undefined || flat.channels === inChannels)) return flat;
+  const solid = await describeVolume(file).catch(() => undefined);
+  return solid?.dim === 3 && (inChannels === undefined || inChannels % solid.channels === 0)
+    ? solid
+    : (flat ?? describeVolume(file, 2));
 }
 
 function formatNames(text: string): PredictionFormat[] {

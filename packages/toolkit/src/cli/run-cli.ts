@@ -10,6 +10,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command, context
   train: async () => (await import('./train.js')).addTrain,
   'train-test': async () => (await import('./train.js')).addTrainTest,
   test: async () => (await import('./test.js')).addTest,
+  sweep: async () => (await import('./sweep.js')).addSweep,
   analyse: async () => (await import('./test.js')).addAnalyse,
   predict: async () => (await import('./predict.js')).addPredict,
   evaluate: async () => (await import('./evaluate.js')).addEvaluate,

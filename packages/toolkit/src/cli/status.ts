@@ -77,13 +77,16 @@ const metricsText = (metrics: Record<string, number>): string =>
 function comparisonText({ runs, config, differences }: Comparison): string {
   const sides = runs.map(({ dir, epochs, validation, hours, test }) => {
     const tested = test ? test.map(({ iouThreshold, ap }) => `AP at IoU ${iouThreshold} ${score(ap)}`).join(', ') : 'not tested';
-    return `${dir}: ${epochs} epochs in ${duration(hours * 3600)}, validation score ${score(validation)}, ${tested}`;
+    return `${dir}: ${epochs} ${epochs === 1 ? 'epoch' : 'epochs'} in ${duration(hours * 3600)}, validation score ${score(validation)}, ${tested}`;
   });
   const tests =
     typeof differences === 'string'
       ? [`no test of the difference: ${differences}`]
-      : differences.map(({ iouThreshold, value, low, high, pValue }) => {
-          const interval = low === null ? '' : ` (95 %: ${score(low)} to ${score(high)}, p ${pValue?.toFixed(3)})`;
+      : differences.map(({ iouThreshold, value, low, high, pValue, undefinedBecause }) => {
+          const interval =
+            low === null
+              ? ` (no interval: ${undefinedBecause})`
+              : ` (95 %: ${score(low)} to ${score(high)}, p ${pValue?.toFixed(3)})`;
           return `difference of AP at IoU ${iouThreshold}: ${score(value)}${interval}`;
         });
   const settings = config.length > 0 ? config.map((line) => `  ${line}`) : ['  nothing'];

@@ -4,6 +4,7 @@ import { clusterBoxes } from '@mdt/predictor';
 import type { Command } from 'commander';
 import { readJson } from '../files.js';
 import { type Analysis, analyseRun, testDir } from '../run/analyse.js';
+import { describeFolds } from '../run/over-folds.js';
 import { readRunConfig, runsIn } from '../run/run-folder.js';
 import { testRun } from '../run/test-run.js';
 import { type EngineFlags, engineOf, precisionOption } from './engine-flags.js';
@@ -108,15 +109,13 @@ async function testCommand(run: string, flags: TestFlags, streams: Streams): Pro
   }
 }
 
-async function print({ metrics, perFold, files }: Analysis, out: string, { result }: Output, more: object = {}): Promise<void> {
-  const folds = perFold.map(
-    ({ fold, cases, ap }) => `fold ${fold}: ${cases} cases, AP ${ap === null ? 'not defined' : ap.toFixed(3)}`,
-  );
-  result([formatTable(metrics), '', ...folds, ...(folds.length > 0 ? [''] : []), ...files].join('\n'), {
+async function print({ metrics, folds, files }: Analysis, out: string, { result }: Output, more: object = {}): Promise<void> {
+  const lines = folds ? [...describeFolds(folds), ''] : [];
+  result([formatTable(metrics), '', ...lines, ...files].join('\n'), {
     event: 'end',
     ...more,
     metrics: await readJson(join(out, 'metrics.json')),
-    perFold,
+    folds: folds ?? null,
     files,
   });
 }

@@ -156,7 +156,10 @@ async function trainOne({ config, out, where }: PlannedRun, flags: TrainFlags, s
       ...(flags.resume && { resume: true }),
       ...(flags.saveEvery !== undefined && { saveEverySeconds: flags.saveEvery }),
       onNote: note,
-      onStep: (event) => view.step(event),
+      onStep: (event) => {
+        if (json) result('', { event: 'step', ...event });
+        else view.step(event);
+      },
       onEpoch: (epoch) => {
         if (json) result('', { event: 'epoch', ...epoch });
         else view.log(describeEpoch(epoch), epoch);

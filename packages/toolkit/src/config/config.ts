@@ -20,7 +20,10 @@ type Optional = 'minutes' | 'validationCases';
 
 /** A configuration with every default filled in, as it is stored with the run. */
 export interface ResolvedConfig {
-  data: Omit<ExperimentConfig['data'], 'folds'> & { folds?: Required<NonNullable<ExperimentConfig['data']['folds']>> };
+  data: Omit<ExperimentConfig['data'], 'folds' | 'slices'> & {
+    folds?: Required<NonNullable<ExperimentConfig['data']['folds']>>;
+    slices?: Required<NonNullable<ExperimentConfig['data']['slices']>>;
+  };
   detector: DetectorConfig;
   training: Required<Omit<TrainingConfig, Optional>> & Pick<TrainingConfig, Optional>;
   prediction: Required<PredictionConfig>;
@@ -54,9 +57,14 @@ export function resolveConfig(value: unknown, where = 'config'): ResolvedConfig 
   const keep = training.keep ?? Math.max(5, prediction.best ?? 0);
   const best = prediction.best ?? Math.min(5, keep);
   if (best > keep) refuse('prediction.best', `${best} checkpoints, but training.keep is ${keep}`);
-  const { folds, ...place } = data;
+  const { folds, slices, ...place } = data;
+  if (slices && dim !== 2) refuse('data.slices', `are for 2D detectors, ${detector.kind} takes volumes as they are`);
   const resolved: ResolvedConfig = {
-    data: { ...place, ...(folds && { folds: { fold: 0, seed: 0, ...folds } }) },
+    data: {
+      ...place,
+      ...(folds && { folds: { fold: 0, seed: 0, ...folds } }),
+      ...(slices && { slices: { context: 0, mergeIouThreshold: 0.1, ...slices } }),
+    },
     detector,
     training: { ...defaultsOf(trainingCheck, dim), ...training, keep, augment } as ResolvedConfig['training'],
     prediction: {

@@ -1,5 +1,5 @@
 import '@tensorflow/tfjs-backend-cpu';
-import { resNetFpn } from '@mdt/backbone';
+import { fpn, plainEncoder, resNetFpn } from '@mdt/backbone';
 import { rng } from '@mdt/core';
 import {
   allAnchors,
@@ -119,6 +119,20 @@ describe('a part that a configuration names is the part passed to a detector', (
     const loss = segmentationLoss({ focalGamma: 2 });
     const options = { ...common, ...widths, ...style, ...segments, norm: 'instance', segmentationLoss: loss };
     expect(found).toBe(firstLoss(new RetinaUNet2D(options as never) as unknown as Detector));
+  });
+
+  test('a plain encoder with strides of its own', () => {
+    const found = configured({ kind: 'RetinaUNet2D', backbone: { kind: 'plain', strides: [1, [2, 2], 2], norm: 'group' } });
+    const encoder = plainEncoder({ dim: 2, startFilters: 1, strides: [1, [2, 2], 2], norm: 'group' });
+    const backbone = fpn(encoder, { outChannels: 4, init: 'kaiming-uniform' });
+    const detector = new RetinaUNet2D({ ...common, patchSize: [32, 32], backbone });
+    expect(found).toBe(firstLoss(detector as unknown as Detector));
+    const segmenting = () => createDetector({ ...common, kind: 'RetinaUNet2D', backbone: { kind: 'plain', strides: [2, 2, 2] } });
+    expect(segmenting).toThrow('level P0 is coarser than the image');
+    const deep = { kind: 'plain', depth: 101, strides: [2, 2] } as const;
+    expect(() => createDetector({ ...common, kind: 'RetinaNet2D', backbone: deep })).toThrow(
+      "plainEncoder: unknown option 'depth'",
+    );
   });
 });
 

@@ -1,4 +1,4 @@
-import { resNetFpn } from '@mdt/backbone';
+import { type Backbone, type BlockStyle, fpn, plainEncoder, type ResNetOptions, resNetFpn } from '@mdt/backbone';
 import { type Dim, InputError, type PerAxis } from '@mdt/core';
 import {
   allAnchors,
@@ -67,13 +67,13 @@ export function createDetector<D extends Dim = Dim>(config: DetectorConfig, { di
   const isDetectionUNet = kind.startsWith('DetectionUNet');
   // What segments works at full resolution, so it needs level P0; a Detection U-Net needs nothing else.
   const strideOne = isDetectionUNet || kind.startsWith('RetinaUNet') || segmenter !== undefined;
-  const levels = isDetectionUNet ? { levels: ['P0'] } : {};
+  const levels = isDetectionUNet ? ['P0'] : undefined;
   const { matcher: secondMatcher, ...second } = boxHead ?? {};
   const options = {
     ...rest,
     classes,
     patchSize: config.patchSize as unknown as PerAxis<2> & PerAxis<3>,
-    backbone: resNetFpn({ dim, inChannels, strideOne, ...levels, ...style, ...backbone }),
+    backbone: createBackbone(backbone, { dim, inChannels, strideOne, levels, style }),
     ...(kind.includes('RCNN') && backbone.norm && { norm: backbone.norm }),
     ...(matcher && { matcher: partOf(matchers, matcher, 'iou') }),
     ...trainingParts({ sampler, classLoss, boxLoss }),
@@ -84,6 +84,32 @@ export function createDetector<D extends Dim = Dim>(config: DetectorConfig, { di
     ...(loss && { segmentationLoss: segmentationLoss(loss) }),
   };
   return new constructors[kind](options as never) as Detector as Detector<D>;
+}
+
+interface Surroundings {
+  dim: Dim;
+  inChannels: number;
+  strideOne: boolean;
+  levels: string[] | undefined;
+  style: Pick<BlockStyle, 'activation' | 'init'>;
+}
+
+/** A plain encoder has the strides that it is given; whether its finest level serves the detector, the detector checks. */
+function createBackbone(
+  { kind = 'resNet', outChannels, ...body }: NonNullable<DetectorConfig['backbone']>,
+  { dim, inChannels, strideOne, levels: given, style }: Surroundings,
+): Backbone<Dim> {
+  const levels = given && { levels: given };
+  const common = { dim, inChannels, ...style, ...body } as never;
+  if (kind === 'plain') {
+    const encoder = plainEncoder<Dim>(common);
+    return fpn(encoder, {
+      outChannels: outChannels ?? encoder.features[0]!.channels * (dim === 2 ? 4 : 2),
+      init: style.init ?? 'kaiming-uniform',
+      ...levels,
+    });
+  }
+  return resNetFpn<Dim>({ strideOne, ...levels, ...(outChannels && { outChannels }), ...(common as ResNetOptions) });
 }
 
 type Undefined<T> = { [K in keyof T]: T[K] | undefined };

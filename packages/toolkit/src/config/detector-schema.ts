@@ -116,8 +116,19 @@ export const detectorCheck = object(
     inChannels: field(count, 'channels of the images', new Derived("the data set's"), 'channels, n_channels'),
     backbone: field(
       object({
+        kind: field(oneOf('resNet', 'plain'), "`plain`: two convolutions a stage, as nnU-Net's encoder", 'resNet'),
         depth: field(oneOf(50, 101), 'layers of the ResNet', 50, 'res_architecture'),
-        startFilters: field(count, 'width of the first stage', new PerDim(48, 18), 'start_filts'),
+        startFilters: field(
+          count,
+          'width of the first stage',
+          new Derived('48 in 2D, 18 in 3D; of `plain` 48 and 32'),
+          'start_filts',
+        ),
+        strides: field(
+          list(either(count, list(count, { min: 2 })), { min: 2 }),
+          'by how much each stage reduces its input: one number, or one per axis',
+          new Derived('2, but 1 along z in the first stages of a 3D ResNet; the first of `plain` 1'),
+        ),
         outChannels: field(
           count,
           'channels of the pyramid',
@@ -127,13 +138,13 @@ export const detectorCheck = object(
         norm: field(
           oneOf('none', 'instance', 'instance-affine', 'group', 'batch'),
           'normalisation of feature maps',
-          'none',
+          new Derived('none; of `plain` instance-affine'),
           'norm',
         ),
         strideOne: field(flag, 'a full-resolution stage', new Derived('as the detector needs it'), 'operate_stride1'),
         sixthPooling: field(flag, 'adds stage C6', false, 'sixth_pooling'),
       }),
-      'ResNet with a feature pyramid',
+      'encoder with a feature pyramid',
     ),
     anchors: field(
       object({

@@ -1,6 +1,5 @@
 import { pathToFileURL } from 'node:url';
 import { InputError } from '@mdt/core';
-import { createJiti } from 'jiti';
 import { readInput } from '../data/volume-file.js';
 import { readJson } from '../files.js';
 
@@ -18,6 +17,7 @@ export async function loadConfig(path: string): Promise<unknown> {
   await readInput(path); // a missing file is named as one
   let value: unknown;
   try {
+    const { createJiti } = await import('jiti');
     const { href } = pathToFileURL(path);
     value = await createJiti(href, { fsCache: false, moduleCache: false }).import(href, { default: true });
   } catch (cause) {

@@ -1,5 +1,14 @@
 import { mirrorViews } from '@mdt/augment';
-import { clusterBoxes, type PredictorOptions } from '@mdt/predictor';
+import type { Dim, PatchDetector } from '@mdt/core';
+import {
+  type CasePredictor,
+  type ConsolidationSetting,
+  clusterBoxes,
+  consolidationOf,
+  createPredictor,
+  createSlicePredictor,
+  type PredictorOptions,
+} from '@mdt/predictor';
 import { adam, adamw } from '../train/adam.js';
 import type { Optimizer } from '../train/optimizer.js';
 import { constant, cosine, poly, type Schedule } from '../train/schedule.js';
@@ -29,16 +38,32 @@ export function createOptimizer(training: ResolvedConfig['training']): Optimizer
   }
 }
 
-/** How whole images are predicted; with `views: false` without test-time mirroring, as during training. */
+/**
+ * How whole images are predicted; with `views: false` without test-time mirroring, as during training. A point replaces the configured
+ * consolidation; its score threshold is left to the caller.
+ */
 export function predictorOptions(
   { minOverlap, mirror, batchSize, iouThreshold, minScore }: ResolvedConfig['prediction'],
-  { views = true }: { views?: boolean } = {},
+  { views = true, point }: { views?: boolean | undefined; point?: ConsolidationSetting | undefined } = {},
 ): PredictorOptions {
   return {
     minOverlap,
     batchSize,
     minScore,
-    consolidate: clusterBoxes({ iouThreshold }),
+    consolidate: point ? consolidationOf(point) : clusterBoxes({ iouThreshold }),
     views: mirrorViews(views ? mirror : []),
   };
+}
+
+/** Predicts whole cases: by tiles, or where `data.slices` says so, volumes slice by slice. */
+export function casePredictor<D extends Dim>(
+  detectors: readonly PatchDetector<D>[],
+  options: PredictorOptions,
+  slices: ResolvedConfig['data']['slices'],
+): CasePredictor<D> {
+  if (!slices) return createPredictor(detectors, options);
+  return createSlicePredictor(detectors as readonly PatchDetector[] as readonly PatchDetector<2>[], {
+    ...options,
+    ...slices,
+  }) as CasePredictor as CasePredictor<D>;
 }

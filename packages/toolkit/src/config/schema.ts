@@ -88,6 +88,20 @@ const dataCheck = object(
       ),
       'splits by patient from a file, instead of `folds` or the parts of `dataset.json`',
     ),
+    slices: field(
+      object({
+        context: field(wholeFromZero, 'neighbours before and after each slice, as further channels', 0, 'n_3D_context'),
+        mergeIouThreshold: field(
+          share,
+          'boxes of neighbouring slices become one object when they overlap its best box by more',
+          0.1,
+          'merge_3D_iou',
+        ),
+      }),
+      'a 2D detector learns from slices of volumes, and finds boxes in them that are merged to 3D; `{}` does that',
+      new Derived('none: detector and data have as many axes'),
+      'merge_2D_to_3D_preds',
+    ),
     maxCases: field(count, 'uses so many cases of each part, drawn with the seed', new Derived('all'), 'select_prototype_subset'),
   },
   'dir',

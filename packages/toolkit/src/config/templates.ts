@@ -90,7 +90,7 @@ const templates: Record<TemplateName, (dir: string, dim: Dim) => ExperimentConfi
   }),
   // The original's LIDC experiment.
   lidc: (dir, dim) => ({
-    data: { dir, folds: { folds: 5, fold: 0, seed: 0 } },
+    data: { dir, folds: { folds: 5, fold: 0, seed: 0 }, ...(dim === 2 && { slices: { context: 0, mergeIouThreshold: 0.1 } }) },
     detector: {
       kind: `RetinaUNet${dim}D`,
       classes: ['benign', 'malignant'],
@@ -185,11 +185,18 @@ function objectLines(values: Record<string, unknown>, check: Check<unknown>, ind
 function leftOut(values: Record<string, unknown>, check: Check<unknown>, dim: Dim, indent: string): string[] {
   const standards = defaultsOf(check, dim);
   return Object.entries(check.fields!).flatMap(([key, field]) => {
-    if (key in values || field.fields) return [];
-    const value = key in standards ? literal(standards[key]) : '…';
+    if (key in values) return [];
+    const value = field.fields ? sketch(field, dim) : key in standards ? literal(standards[key]) : '…';
     const note = key in standards ? field.doc!.text : `${field.doc!.text} (default: ${standardText(field) || 'none'})`;
     return [`${indent}// ${key}: ${value}, // ${note}`];
   });
+}
+
+/** An object that nobody has to give, with the defaults of its keys. */
+function sketch(check: Check<unknown>, dim: Dim): string {
+  const standards = defaultsOf(check, dim);
+  const keys = Object.keys(check.fields!).map((key) => `${key}: ${key in standards ? literal(standards[key]) : '…'}`);
+  return `{ ${keys.join(', ')} }`;
 }
 
 /** A value as TypeScript, with single quotes and spaces. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { objectsFromLabelMap } from '@mdt/augment';
-import { type Dim, InputError, type PerAxis, type Volume } from '@mdt/core';
+import { type Dim, InputError, type PerAxis, type Placement, perAxis, type Volume } from '@mdt/core';
 import { connectedComponents } from '@mdt/native-ops';
 import {
   type CaseEntry,
@@ -11,8 +11,9 @@ import {
   splitNames,
 } from './dataset-json.js';
 import { type CaseFacts, type DatasetStatistics, datasetStatistics } from './dataset-statistics.js';
+import { directionOf, turnedLike } from './label-map-file.js';
 import { labelledIn } from './object-labels.js';
-import { changeSince } from './prepare/fingerprint.js';
+import { changeSince, sha256OfBytes } from './prepare/fingerprint.js';
 import { readFacts, readPrepared, settingsHash, sourceOf } from './prepare/prepared.js';
 import { describeVolume, loadLabelMap, loadVolume, readInput } from './volume-file.js';
 
@@ -74,17 +75,33 @@ export async function checkDataset(folder: string, { onProgress, onCase }: Check
   const wrong = new Set(fields.map(({ field }) => Number(/^cases\[(\d+)\]/.exec(field)?.[1] ?? Number.NaN)));
   const entries = headIsWrong ? [] : (listed.filter((_, i) => !wrong.has(i)) as CaseEntry[]);
   const found: CaseFacts[] = [];
+  const seen = new Map<string, string>();
   for (const [i, entry] of entries.entries()) {
     const before = problems.length;
     const one = await checkCase(folder, json as DatasetJson, entry, (level, what) => say(level, { id: entry.id, ...what }));
     if (one) {
       found.push(one.facts);
+      const hash = sha256OfBytes(one.image.data);
+      const first = seen.get(hash);
+      if (first === undefined) seen.set(hash, entry.id);
+      else {
+        const what = { field: 'values', expected: 'an image of its own', found: `the same as those of case '${first}'` };
+        say('warning', { id: entry.id, file: join(folder, entry.image), ...what });
+      }
       await onCase?.({ id: entry.id, image: one.image, ...one.facts, hasProblems: problems.length > before });
     }
     onProgress?.(i + 1, entries.length);
   }
   const cases = { train: 0, validation: 0, test: 0 };
-  for (const { split } of entries) cases[split]++;
+  const partsOf = new Map<string, Set<SplitName>>();
+  for (const { id, split, patient = id } of entries) {
+    cases[split]++;
+    partsOf.set(patient, (partsOf.get(patient) ?? new Set()).add(split));
+  }
+  for (const [patient, parts] of partsOf) {
+    if (parts.size === 1) continue;
+    say('warning', { file, field: `patient '${patient}'`, expected: 'in one part', found: `in ${[...parts].join(' and ')}` });
+  }
   if (!headIsWrong) {
     for (const part of splitNames) {
       if (cases[part] === 0) say('warning', { file, field: 'cases', expected: `one of part '${part}'`, found: 'none' });
@@ -129,13 +146,17 @@ async function checkCase(
       return undefined;
     }
   };
-  const image = await tried(imagePath, () => loadVolume(imagePath, { dim }));
-  const labelMap = await tried(labelPath, () => loadLabelMap(labelPath, dim));
-  const place = labelMap && (await tried(labelPath, () => describeVolume(labelPath, dim)));
+  const given = entry.spacing ?? json.spacing;
+  const loaded = await tried(imagePath, () => loadVolume(imagePath, { dim, ...(given && { spacing: given }) }));
+  const { origin, direction } = entry;
+  const image = loaded && { ...loaded, ...(origin && { origin: perAxis<Dim>(dim, origin) }), ...(direction && { direction }) };
+  const stored = await tried(labelPath, () => loadLabelMap(labelPath, dim));
+  const place = stored && (await tried(labelPath, () => describeVolume(labelPath, dim)));
   if (image && image.channels !== json.channels) {
     say('error', { file: imagePath, field: 'channels', expected: `${json.channels}`, found: `${image.channels}` });
   }
-  if (!image || !labelMap || !place) return undefined;
+  if (!image || !stored || !place) return undefined;
+  const labelMap = turnedLike(stored, place, image);
   const size = Array.from(image.size as PerAxis);
   if (size.join() !== Array.from(labelMap.size as PerAxis).join()) {
     const expected = `${size.join('x')} as ${imagePath}`;
@@ -143,8 +164,10 @@ async function checkCase(
     return undefined;
   }
   for (const name of ['spacing', 'origin', 'direction'] as const) {
-    const [own, other] = [place[name], image[name]];
-    if (own === undefined || other === undefined || own.every((value, i) => Math.abs(value - other[i]!) <= 1e-3)) continue;
+    if (place[name] === undefined) continue; // its file does not say
+    const of = (one: Placement) => (name === 'direction' ? directionOf(one) : Array.from(one[name] as PerAxis));
+    const [own, other] = [of(labelMap), of(image)];
+    if (own.every((value, i) => Math.abs(value - other[i]!) <= 1e-3)) continue;
     say('warning', { file: labelPath, field: name, expected: `${other.join(', ')} as ${imagePath}`, found: own.join(', ') });
   }
   if (image.data.every((value) => value === image.data[0])) {
@@ -152,7 +175,7 @@ async function checkCase(
   }
   const { data, labels } = checkObjects(json, entry, labelMap, labelPath, say);
   const objects = objectsFromLabelMap(data, size, labels, { minVoxels: json.minVoxels ?? 1 });
-  const spacing = Array.from(entry.spacing ?? (image.spacing as PerAxis));
+  const spacing = Array.from(image.spacing as PerAxis);
   return { facts: { size, spacing, boxes: objects.boxes, labels: objects.labels }, image };
 }
 

@@ -15,9 +15,10 @@ import { type Normalisation, normalise } from '@mdt/formats';
 import { CaseCache } from './case-cache.js';
 import { type CaseReader, readerOf } from './case-reader.js';
 import { type CaseEntry, type DatasetJson, parseDatasetJson, type SplitName } from './dataset-json.js';
-import { labelledIn, labelsById } from './object-labels.js';
+import { labelMapOf, turnBetween } from './label-map-file.js';
+import { checkSameSize, labelledIn, labelsById } from './object-labels.js';
 import { preparedReaders } from './prepare/prepared.js';
-import { describeVolume, loadLabelMap, loadVolume, readInput } from './volume-file.js';
+import { describeVolume, loadVolume, readInput } from './volume-file.js';
 import type { SourceDataset } from './write-dataset.js';
 
 /** One subject: its image and what the annotator drew. Shared between callers: do not write into it. */
@@ -239,6 +240,7 @@ async function membersOfSource<D extends Dim>(source: SourceDataset, how: Normal
   for (const { id, split, patient = id, load } of source.cases) {
     const loaded = async (): Promise<Case<D>> => {
       const { image, labelMap, objectClasses } = await load();
+      checkSameSize(image, labelMap, `case '${id}'`);
       const normalised = normalise({ ...image, data: Float32Array.from(image.data) } as Volume<D, Float32Array>, how);
       const ids = { ...labelMap, data: Int32Array.from(labelMap.data) } as Volume<D, Int32Array>;
       return completeCase(id, normalised, ids, labelsById(classes, { id, objectClasses }, ids.data, `case '${id}'`), minVoxels);
@@ -261,7 +263,10 @@ async function checkFiles(folder: string, json: DatasetJson, entry: CaseEntry): 
       `${where}: image ${entry.image} has ${image.channels} channels, expected ${json.channels}`,
     );
   }
-  if (labels.channels !== 1 || labels.size.some((n, axis) => n !== image.size[axis])) {
+  const { spacing = json.spacing, origin, direction } = entry;
+  const place = { ...image, ...(spacing && { spacing }), ...(origin && { origin }), ...(direction && { direction }) };
+  const sameSize = labels.size.every((n, axis) => n === image.size[axis]);
+  if (labels.channels !== 1 || !(sameSize || turnBetween(labels, place))) {
     throw new InputError(
       'shape-mismatch',
       `${where}: labels ${entry.labels} has size ${[...labels.size, ...(labels.channels > 1 ? [labels.channels] : [])].join('x')}, ` +
@@ -284,7 +289,7 @@ async function loadCase(
   const stored = await loadVolume(join(folder, entry.image), { dim, ...(spacing && { spacing }) });
   const placed = { ...stored, ...(origin && { origin: perAxis(dim, origin) }), ...(direction && { direction }) };
   const labelPath = join(folder, entry.labels);
-  const labelMap = await loadLabelMap(labelPath, dim);
+  const labelMap = await labelMapOf(labelPath, placed);
   const { data, labels } = labelledIn(json, entry, labelMap, labelPath);
   return completeCase(entry.id, normalise(placed, how), { ...labelMap, data }, labels, json.minVoxels ?? 1);
 }

@@ -15,6 +15,14 @@ export function labelledIn(
   return { data: labels, labels: Int32Array.from(values, (value) => ofValues[value - 1]!) };
 }
 
+/** Refuses a label map that has not the voxels of its image. */
+export function checkSameSize(image: Volume, labelMap: Volume, where: string): void {
+  const [size, own] = [image.size.join('x'), labelMap.size.join('x')];
+  if (own === size && labelMap.channels === 1) return;
+  const found = labelMap.channels === 1 ? own : `${own} with ${labelMap.channels} channels`;
+  throw new InputError('shape-mismatch', `${where}: label map of size ${found}, expected ${size} as its image`);
+}
+
 /** Class label by object id; an id without a class is refused. */
 export function labelsById(
   classes: readonly string[],

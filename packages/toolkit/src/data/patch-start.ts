@@ -1,6 +1,7 @@
 import type { Random } from '@mdt/core';
 import type { CaseReader } from './case-reader.js';
 
+/** Tries at a place without objects before any place will do. */
 const negativeTries = 32;
 
 /** First voxel of a patch anywhere in the image; a smaller image lies in the middle of the patch. */

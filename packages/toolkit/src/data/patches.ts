@@ -79,7 +79,6 @@ export interface PatchSampler<D extends Dim = Dim> extends AsyncIterable<PatchBa
   batch(index: number, call?: BatchCall): Promise<PatchBatch<D>>;
 }
 
-/** Tries at a place without objects before any place will do. */
 /**
  * Cuts random patches for training. For a patch on an object, the class that the batch has seen least is drawn first, then a
  * case that can have it, then one of its objects; the patch is placed so that a random point of the object's box keeps an

@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { type Dim, InputError, type PerAxis, type Volume } from '@mdt/core';
 import { encodeNpy, encodeNrrd } from '@mdt/formats';
 import { type CaseEntry, checkDatasetJson, type DatasetJson, type SplitName } from './dataset-json.js';
+import { checkSameSize } from './object-labels.js';
 
 /** A case in memory, to be written. */
 export interface NewCase<D extends Dim = Dim> {
@@ -88,12 +89,7 @@ async function writeCase<D extends Dim>(
       `${where}: ${image.dim}D image of ${image.channels} channels, expected ${dim}D of ${channels}`,
     );
   }
-  if (labelMap.channels !== 1 || labelMap.size.join('x') !== image.size.join('x')) {
-    throw new InputError(
-      'shape-mismatch',
-      `${where}: label map of size ${labelMap.size.join('x')}, expected ${image.size.join('x')}`,
-    );
-  }
+  checkSameSize(image, labelMap, where);
   // npy keeps no place; where an image lies has to come back with its detections.
   const placed = image.direction !== undefined || Array.from(image.origin as PerAxis).some((value) => value !== 0);
   const entry: CaseEntry = {

@@ -10,6 +10,16 @@ export interface Series {
   dashed?: boolean;
   /** Draws a dot at every value. Default: when there are fewer than 40. */
   dots?: boolean;
+  /** Tints what lies between the line and the lower edge of the panel. */
+  filled?: boolean;
+}
+
+/** A tinted area between two lines, as of intervals. */
+export interface Band {
+  x: ArrayLike<number>;
+  low: ArrayLike<number>;
+  high: ArrayLike<number>;
+  color: string;
 }
 
 export interface Mark {
@@ -21,6 +31,8 @@ export interface Mark {
 
 export interface ChartOptions {
   series: readonly Series[];
+  /** Drawn below the series. */
+  bands?: readonly Band[];
   title?: string;
   xLabel: string;
   yLabel: string;
@@ -31,6 +43,8 @@ export interface ChartOptions {
   logY?: boolean;
   /** Whole-number ticks only, for epochs and counts. */
   integerX?: boolean;
+  /** Where grid lines of x are and what they are called, in place of round values. */
+  xTicks?: readonly { at: number; label: string }[];
   /** Points worth a ring, a plumb line and a word. */
   marks?: readonly Mark[];
   /** Names on the right, next to the panel; default true when there is more than one series. */
@@ -77,11 +91,11 @@ export function chart(options: ChartOptions, frame: Frame): string {
     parts.push(element('line', { x1: inner.left, x2: inner.left + inner.width, y1: y, y2: y, stroke: theme.grid }));
     parts.push(text(tickLabel(tick), { ...label, x: inner.left - 8, y: y + 4, 'text-anchor': 'end' }));
   }
-  const xTicks = ticks(x0, x1, inner.width / 70).filter((tick) => !options.integerX || Number.isInteger(tick));
-  for (const tick of xTicks) {
-    const x = px(tick);
+  const round = ticks(x0, x1, inner.width / 70).filter((tick) => !options.integerX || Number.isInteger(tick));
+  for (const { at, label: name } of options.xTicks ?? round.map((tick) => ({ at: tick, label: tickLabel(tick) }))) {
+    const x = px(at);
     parts.push(element('line', { x1: x, x2: x, y1: inner.top, y2: inner.top + inner.height, stroke: theme.grid }));
-    parts.push(text(tickLabel(tick), { ...label, x, y: inner.top + inner.height + 18, 'text-anchor': 'middle' }));
+    parts.push(text(name, { ...label, x, y: inner.top + inner.height + 18, 'text-anchor': 'middle' }));
   }
   const corner = `M${coordinate(inner.left)} ${coordinate(inner.top)}v${coordinate(inner.height)}h${coordinate(inner.width)}`;
   parts.push(element('path', { d: corner, fill: 'none', stroke: theme.axis }));
@@ -91,9 +105,25 @@ export function chart(options: ChartOptions, frame: Frame): string {
   const turn = `rotate(-90 ${coordinate(frame.left + 14)} ${coordinate(middle)})`;
   parts.push(text(options.yLabel, { ...axisTitle, x: frame.left + 14, y: middle, transform: turn }));
 
+  for (const { x, low, high, color } of options.bands ?? []) {
+    const places = Array.from(x, (_, k) => k).filter((k) => usable(low[k]!) && usable(high[k]!));
+    const corners = [...places.map((k) => [x[k]!, high[k]!] as const), ...places.reverse().map((k) => [x[k]!, low[k]!] as const)];
+    if (corners.length >= 4)
+      parts.push(
+        tint(
+          corners.map(([cx, cy]) => [px(cx), py(cy)] as const),
+          color,
+        ),
+      );
+  }
   series.forEach((s, i) => {
     const points = Array.from(s.x, (x, k) => [x, s.y[k]!] as const).filter(([x, y]) => Number.isFinite(x) && usable(y));
     const path = points.map(([x, y], k) => `${k === 0 ? 'M' : 'L'}${coordinate(px(x))} ${coordinate(py(y))}`).join('');
+    if (s.filled && points.length > 1) {
+      const bottom = inner.top + inner.height;
+      const ends = [points.at(-1)!, points[0]!].map(([x]) => [px(x), bottom] as const);
+      parts.push(tint([...points.map(([x, y]) => [px(x), py(y)] as const), ...ends], colors[i]!));
+    }
     if (path) {
       parts.push(
         element('path', {
@@ -113,6 +143,12 @@ export function chart(options: ChartOptions, frame: Frame): string {
   if (legend) parts.push(...legendEntries(series, colors, inner));
   for (const mark of options.marks ?? []) parts.push(markEntry(mark, px(mark.x), py(mark.y), inner));
   return element('g', {}, ...parts);
+}
+
+/** A polygon of pixels through which the grid still shows. */
+function tint(corners: readonly (readonly [number, number])[], color: string): string {
+  const points = corners.map(([x, y]) => `${coordinate(x)},${coordinate(y)}`).join(' ');
+  return element('polygon', { points, fill: color, 'fill-opacity': 0.16 });
 }
 
 function legendEntries(series: readonly Series[], colors: readonly string[], inner: Frame): string[] {

@@ -29,8 +29,17 @@ export function plotCharts(panels: readonly ChartOptions[]): string {
   );
 }
 
-/** `ap` and `ap@0.5`, as validation names them, for people. */
-const nameOf = (key: string): string => (key === 'ap' ? 'AP, mean' : key.replace(/^ap@/, 'AP at IoU '));
+/** `ap`, `ap@0.5`, `ap:class` and `patient_ap:class`, as validation names them, for people. */
+const nameOf = (key: string): string =>
+  key === 'ap'
+    ? 'AP, mean'
+    : key
+        .replace(/^ap@/, 'AP at IoU ')
+        .replace(/^ap:/, 'AP, ')
+        .replace(/^patient_ap:/, 'AP of patients, ');
+
+/** `loss` and `loss:part`, as validation names them, by the names of the training's; undefined for other metrics. */
+const lossOf = (key: string): string | undefined => (key === 'loss' ? 'total' : /^loss:(.*)/.exec(key)?.[1]);
 
 /** One series per key that occurs in any of the records, in order of first appearance. */
 function seriesOf(epochs: readonly CurvePoint[], pick: (epoch: CurvePoint) => Readonly<Record<string, number>>): Series[] {
@@ -41,15 +50,24 @@ function seriesOf(epochs: readonly CurvePoint[], pick: (epoch: CurvePoint) => Re
   });
 }
 
-/** Training loss with its parts (logarithmic) above, validation metrics below, over epochs: an SVG document. */
+/**
+ * Loss with its parts (logarithmic) above, of the training and, dashed, of the validation; validation metrics below, over epochs: an SVG
+ * document.
+ */
 export function plotTraining(
   epochs: readonly CurvePoint[],
   { title = 'Training', best }: { title?: string /** Metric whose best epoch gets a ring. */; best?: string } = {},
 ): string {
-  const losses = seriesOf(epochs, (epoch) => epoch.losses).map((s) =>
-    s.name === 'total' ? { ...s, color: theme.ink } : { ...s, dashed: true },
+  const trained = seriesOf(epochs, (epoch) => epoch.losses);
+  const colors = new Map(
+    trained.map(({ name }, i) => [name, name === 'total' ? theme.ink : theme.series[i % theme.series.length]!]),
   );
-  const metrics = seriesOf(epochs, (epoch) => epoch.metrics ?? {});
+  const colored = (s: Series): Series => ({ ...s, color: colors.get(s.name) ?? theme.muted });
+  const picked = (isLoss: boolean) => (epoch: CurvePoint) =>
+    Object.fromEntries(Object.entries(epoch.metrics ?? {}).filter(([key]) => (lossOf(key) !== undefined) === isLoss));
+  const validated = seriesOf(epochs, picked(true)).map((s) => colored({ ...s, name: lossOf(s.name)!, dashed: true }));
+  const losses = [...trained.map(colored), ...validated.map((s) => ({ ...s, name: `${s.name}, validation` }))];
+  const metrics = seriesOf(epochs, picked(false));
   const marks: Mark[] = [];
   const chosen = metrics.find((s) => best !== undefined && s.name === nameOf(best));
   if (chosen && chosen.y.length > 0) {

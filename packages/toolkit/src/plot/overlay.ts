@@ -77,23 +77,41 @@ function check(image: Volume<Dim>, { groundTruth, detections }: OverlayOptions):
   }
 }
 
+type LegendEntry = readonly [label: string, color: string];
+
+const legendWidth = ([label]: LegendEntry): number => textWidth(label, 13) + 21;
+
+/** Frames with what they stand for, beside each other from `left` on; `y` is the foot of the text. */
+function legendLine(entries: readonly LegendEntry[], left: number, y: number): string[] {
+  let x = left;
+  return entries.map((entry) => {
+    const [label, color] = entry;
+    const frame = element('rect', {
+      x,
+      y: y - 11,
+      width: 14,
+      height: 13,
+      rx: 2,
+      fill: 'none',
+      stroke: color,
+      'stroke-width': 2.5,
+    });
+    const line = element('g', {}, frame, text(label, { x: x + 21, y, 'font-size': 13, fill: theme.ink }));
+    x += legendWidth(entry) + 22;
+    return line;
+  });
+}
+
 function page(width: number, height: number, options: OverlayOptions, ...body: string[]): string {
   const { groundTruth, detections, minScore = 0.1 } = options;
-  const legend: string[] = [];
-  let right = width - margin;
-  const entry = (label: string, color: string) => {
-    const left = right - textWidth(label, 13) - 21;
-    legend.push(
-      element('rect', { x: left, y: 18, width: 14, height: 13, rx: 2, fill: 'none', stroke: color, 'stroke-width': 2.5 }),
-    );
-    legend.push(text(label, { x: left + 21, y: 29, 'font-size': 13, fill: theme.ink }));
-    right = left - 22;
-  };
+  const entries: LegendEntry[] = [];
+  if (groundTruth) entries.push([`${groundTruth.labels.length} annotated`, theme.groundTruth]);
   if (detections) {
     const shown = detections.scores.filter((score: number) => score >= minScore).length;
-    entry(`${shown} detections, score ≥ ${minScore}`, theme.detection);
+    entries.push([`${shown} detections, score ≥ ${minScore}`, theme.detection]);
   }
-  if (groundTruth) entry(`${groundTruth.labels.length} annotated`, theme.groundTruth);
+  const wide = entries.reduce((sum, entry) => sum + legendWidth(entry) + 22, -22);
+  const legend = legendLine(entries, width - margin - wide, 29);
   return document(
     width,
     height,
@@ -116,13 +134,14 @@ export interface GridItem extends OverlayOptions {
 export function plotGrid(items: readonly GridItem[], options: { title?: string; columns?: number; width?: number } = {}): string {
   const { columns = Math.ceil(Math.sqrt(items.length)), width: side = 280 } = options;
   const gap = 26;
-  let bottom = header;
+  const top = header + 22;
+  let bottom = top;
   const panels = items.map((item, i) => {
     check(item.image, item);
     const [height, width] = Array.from(item.image.size as readonly number[]).slice(-2) as [number, number];
     const zoom = side / width;
     const x = margin + (i % columns) * (side + 8);
-    const y = header + Math.floor(i / columns) * (height * zoom + gap);
+    const y = top + Math.floor(i / columns) * (height * zoom + gap);
     bottom = Math.max(bottom, y + height * zoom + gap);
     const panel = slicePanel(item.image, item.slice ?? middleSlice(item), zoom, item.window ?? contrastWindow(item.image), item);
     const caption = text(item.caption, { x: 0, y: height * zoom + 16, 'font-size': 12, fill: theme.muted });
@@ -130,11 +149,20 @@ export function plotGrid(items: readonly GridItem[], options: { title?: string; 
   });
   const width = Math.max(2 * margin + Math.min(columns, items.length) * (side + 8) - 8, 420);
   const title = options.title ?? '';
+  const kinds = [
+    ['objects', theme.groundTruth, 'groundTruth'],
+    ['anchors that learn from them', theme.anchor, 'anchors'],
+    ['found', theme.detection, 'detections'],
+  ] as const;
+  const entries = kinds.flatMap(([label, color, part]): LegendEntry[] =>
+    items.some((item) => item[part]) ? [[label, color]] : [],
+  );
   return document(
     width,
     bottom,
     element('rect', { width, height: bottom, fill: theme.paper }),
     text(title, { x: margin, y: 30, 'font-size': 18, 'font-weight': 700, fill: theme.ink }),
+    ...legendLine(entries, margin, 55),
     ...panels,
   );
 }

@@ -120,3 +120,18 @@ describe('overlays', () => {
     expect(() => plotMontage(stack, { slices: [2] })).toThrow('slice 2');
   });
 });
+
+test('losses of the validation are drawn with those of the training, dashed, and no metric among the scores', () => {
+  const svg = plotTraining(
+    [1, 2].map((index) => ({ index, losses: { total: 2, box: 1 }, metrics: { loss: 3, 'loss:box': 2, 'ap:a': 0.5 } })),
+  );
+  const texts = Array.from(svg.matchAll(/<text[^>]*>([^<]*)<\/text>/g), ([, content]) => content);
+  expect(texts.filter((content) => /total|box|AP/.test(content!))).toEqual([
+    'total',
+    'box',
+    'total, validation',
+    'box, validation',
+    'AP, a',
+  ]);
+  expect(svg.match(/<path [^>]*stroke-dasharray="6 4"/g)).toHaveLength(2);
+});

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { deflateSync } from 'node:zlib';
-import { Resvg } from '@resvg/resvg-js';
+import type * as resvg from '@resvg/resvg-js';
 
 const require = createRequire(import.meta.url);
 
@@ -16,6 +16,8 @@ const fontFiles = (): string[] =>
  * @param options `scale`: pixels per SVG unit, default 2
  */
 export function renderPng(svg: string, { scale = 2 }: { scale?: number } = {}): Uint8Array {
+  // Loaded with the first picture: commands that draw none start sooner.
+  const { Resvg } = require('@resvg/resvg-js') as typeof resvg;
   const picture = new Resvg(svg, {
     fitTo: { mode: 'zoom', value: scale },
     font: { loadSystemFonts: false, fontFiles: fontFiles(), defaultFontFamily: 'Lato' },

@@ -19,6 +19,15 @@ test('writes both files whole', async () => {
   expect(await readFile(csv!, 'utf8')).toBe(predictionsCsv([one], { classes, dim: 3 }));
 });
 
+test('COCO results have boxes as x y z and their sides, and the case as their image', async () => {
+  const dir = await temporaryFolder();
+  const [file] = await writePredictions(dir, [{ ...one, id: '42' }], { classes, dim: 3, formats: ['coco'] });
+  expect(file).toBe(`${dir}/coco-results.json`);
+  expect(JSON.parse(await readFile(file!, 'utf8'))).toEqual([
+    { image_id: 42, category_id: 2, bbox: [3, 2, 1, 5, 4, 3], score: 0.75 },
+  ]);
+});
+
 test('cases whose ids a file system would confuse get files of their own; unknown formats are refused', async () => {
   const dir = await temporaryFolder();
   const twins = [one, { ...one, id: 'scan (7) left' }];

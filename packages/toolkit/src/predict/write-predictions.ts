@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { type Dim, InputError } from '@mdt/core';
+import { toCocoResults } from '@mdt/eval-coco';
 import { encodeNifti } from '@mdt/formats';
 import {
   boxesAsLabelMap,
@@ -12,7 +13,7 @@ import {
 
 import { fileNames, writeFileAtomic } from '../files.js';
 
-export const predictionFormats = ['json', 'csv', 'nifti', 'slicer', 'nndetection'] as const;
+export const predictionFormats = ['json', 'csv', 'coco', 'nifti', 'slicer', 'nndetection'] as const;
 export type PredictionFormat = (typeof predictionFormats)[number];
 
 export interface WritePredictionsOptions {
@@ -23,7 +24,7 @@ export interface WritePredictionsOptions {
 }
 
 /**
- * Writes predictions into a folder, each file in one step: `predictions.json`, `predictions.csv`, and for each case `ID-boxes.nii.gz` (label
+ * Writes predictions into a folder, each file in one step: `predictions.json`, `predictions.csv`, `coco-results.json`, and for each case `ID-boxes.nii.gz` (label
  * map in the frame of the image), `ID.mrk.json` (3D Slicer markups), `ID-boxes.json` (nnDetection's fields).
  *
  * @returns the files that were written
@@ -46,6 +47,7 @@ export async function writePredictions(
   const files: Record<PredictionFormat, () => readonly (readonly [name: string, content: () => string | Uint8Array])[]> = {
     json: () => [['predictions.json', () => predictionsJson(cases, { classes })]],
     csv: () => [['predictions.csv', () => predictionsCsv(cases, { classes, dim })]],
+    coco: () => [['coco-results.json', () => `${JSON.stringify(toCocoResults(cases))}\n`]],
     nifti: () => perCase('-boxes.nii.gz', (item) => encodeNifti(boxesAsLabelMap(item), { gzip: true })),
     slicer: () => perCase('.mrk.json', (item) => json(slicerMarkups(item, { classes }))),
     nndetection: () => perCase('-boxes.json', (item) => json(nnDetectionCase(item))),

@@ -40,12 +40,13 @@ export function caseViewer(
   };
   const first = truthRows[0] ?? rows(detections)[0];
   const middle = image.dim === 3 ? (first ? Math.floor((first.box[0]! + first.box[3]!) / 2) : Math.floor(depth / 2)) : 0;
-  const box = (role: string, label: string) => `<label><input type="checkbox" data-role="${role}" checked> ${label}</label>`;
+  const box = (role: string, label: string) =>
+    `<label><input type="checkbox" data-role="${role}" checked> <span class="${role}">${label}</span></label>`;
   // '<' is written so that no text of the data can end the script element.
   const json = JSON.stringify(data).replaceAll('<', '\\u003c');
   return `<figure class="viewer" id="case-${escapeXml(id)}">
 <figcaption>${escapeXml(id)}</figcaption>
-<canvas></canvas>
+<canvas${depth > 1 ? ' title="the mouse wheel turns slices"' : ''}></canvas>
 <div class="controls">
 <label${depth === 1 ? ' hidden' : ''}>slice <input type="range" data-role="slice" min="0" max="${depth - 1}" value="${Math.max(0, Math.min(depth - 1, middle))}"></label>
 <label>score from <input type="range" data-role="score" min="0" max="1" step="0.01" value="${minScore}"></label>

@@ -52,10 +52,10 @@ function madeUp<D extends Dim>(dim: D, size: readonly number[], seed: number, id
 describe.each([
   [2, [96, 128]],
   [3, [12, 64, 80]],
-] as const)('a report in %iD', (dim, size) => {
+] as const)('a report in %iD', async (dim, size) => {
   const cases = Array.from({ length: 8 }, (_, i) => madeUp<Dim>(dim, size, i, `case <${i}>`));
   const training = [1, 2, 3].map((index) => ({ index, losses: { total: 1 / index }, metrics: { ap: index / 4 } }));
-  const html = htmlReport({
+  const html = await htmlReport({
     title: `Demo & test in ${dim}D`,
     classes,
     cases,
@@ -79,6 +79,29 @@ describe.each([
       expect(html).toContain(title);
     }
     expect(html.match(/class="viewer"/g)).toHaveLength(2);
+  });
+
+  test('intervals are tinted areas: two classes in three charts, and all classes in the FROC', () => {
+    expect(html.match(/<polygon [^>]*fill-opacity/g)!.length).toBeGreaterThanOrEqual(5);
+    expect(html).toContain('all classes');
+    for (const rate of ['1/8', '1/4', '1/2']) expect(html).toContain(`>${rate}</text>`);
+  });
+
+  test('viewers are added until the page is full, and no further image is loaded', async () => {
+    let loaded = 0;
+    async function* stream() {
+      for (const item of cases) {
+        loaded++;
+        yield item;
+      }
+    }
+    const shown = async (viewerLimit: number) => {
+      loaded = 0;
+      const page = await htmlReport({ title: 'x', classes, cases, viewed: stream(), viewerLimit, resamples: 2 });
+      return [page.match(/class="viewer"/g)!.length, loaded, /The first \d of 8 cases/.exec(page)?.[0]];
+    };
+    expect(await shown(1)).toEqual([1, 2, 'The first 1 of 8 cases']);
+    expect(await shown(2 ** 25)).toEqual([8, 8, undefined]);
   });
 
   test('every viewer has a picture for each slice and all boxes', () => {
@@ -107,9 +130,27 @@ test('the confusion table counts classes, misses and detections on nothing', () 
       labels: Int32Array.of(1, 1, 0),
     },
   };
-  expect(confusion([item], { classes, iouThreshold: 0.1, minScore: 0.5 })).toEqual([
+  expect(confusion([item], { classes, iouThreshold: 0.1, minScore: Math.fround(0.8) })).toEqual([
     [0, 1, 0], // a benign object taken for malignant
     [0, 0, 1], // missed
-    [0, 1, 0], // a detection on nothing; the weak one does not count
+    [0, 1, 0], // a detection on nothing; the weak one does not count, the one at the least score does
   ]);
+});
+
+test('where nothing was hit the page shows all that was found, and says why a number is missing', async () => {
+  const item = {
+    id: 'a',
+    groundTruth: { dim: 2 as const, boxes: Float32Array.of(0, 0, 9, 9), labels: Int32Array.of(0) },
+    detections: {
+      dim: 2 as const,
+      boxes: Float32Array.of(30, 30, 40, 40),
+      scores: Float32Array.of(0.3),
+      labels: Int32Array.of(0),
+    },
+  };
+  const html = await htmlReport({ title: 'x', classes, cases: [item], resamples: 2 });
+  expect(html).toContain('1 case, 1 patient.');
+  expect(html).not.toContain('Best F1');
+  expect(html).toContain('Confusion, scores from 0 on');
+  expect(html).toContain('– (no object of class &#39;malignant&#39; counts in the cases evaluated)');
 });

@@ -1,19 +1,8 @@
-import {
-  bestF1,
-  bootstrapAll,
-  type EvaluationCase,
-  evaluateDetections,
-  evaluatePatients,
-  explain,
-  froc,
-  frocRates,
-  type Interval,
-  scanScores,
-} from '@mdt/eval-coco';
-import { type ChartOptions, chart, type Series } from '../plot/chart.js';
+import { bestF1, bootstrapAll, type EvaluationCase, evaluateDetections, evaluatePatients, scanScores } from '@mdt/eval-coco';
 import { type CurvePoint, plotTraining } from '../plot/curves.js';
-import { document, escapeXml, theme } from '../plot/svg.js';
+import { escapeXml, theme } from '../plot/svg.js';
 import { caseViewer, type ReportCase } from './case-viewer.js';
+import { reportCharts } from './charts.js';
 import { confusion, intervalText, table } from './tables.js';
 import { viewerScript } from './viewer-script.js';
 
@@ -22,8 +11,10 @@ export interface ReportOptions {
   classes: readonly string[];
   /** All cases that were judged; the numbers rest on these. */
   cases: readonly EvaluationCase[];
-  /** Cases with their images, to look at. */
-  viewed?: Iterable<ReportCase>;
+  /** Cases with their images, to look at; taken one by one until the page is full. */
+  viewed?: Iterable<ReportCase> | AsyncIterable<ReportCase>;
+  /** Most characters that viewers may add to the page; at least one is shown. Default 32 Mi. */
+  viewerLimit?: number;
   /** Default [0.1, 0.5]; curves are drawn at the first. */
   iouThresholds?: readonly number[];
   /** Epochs of the training, for its curves. */
@@ -37,15 +28,16 @@ export interface ReportOptions {
 /**
  * A report as one HTML page that needs nothing else: training curves; AP for each class and IoU, precision-recall, ROC and FROC with
  * bootstrap intervals over patients; how scores spread over true, false and missed; a confusion table; and a viewer for each case in
- * `viewed`, with slices, ground truth, detections, a score slider and the segmentation.
+ * `viewed`, with slices, ground truth, detections, a score slider and the segmentation, as many as the page may hold.
  */
-export function htmlReport(options: ReportOptions): string {
+export async function htmlReport(options: ReportOptions): Promise<string> {
   const { title, classes, cases, viewed = [], iouThresholds = [0.1, 0.5], training = [], resamples = 200, seed = 0 } = options;
+  const { viewerLimit = 2 ** 25 } = options;
   const draws = { resamples, seed };
   const iouThreshold = iouThresholds[0]!;
   const metrics = evaluateDetections(cases, { classes, iouThresholds, maxDetections: Infinity });
   const best = bestF1(scanScores(metrics, { iouThreshold }).pooled);
-  const minScore = best?.minScore ?? 0.5;
+  const minScore = best?.f1 ? best.minScore : 0; // where nothing was hit, all that was found is shown
   const patients = evaluatePatients(cases, { classes });
 
   const places = [...classes, undefined].flatMap((name) => iouThresholds.map((t) => ({ name, t })));
@@ -58,117 +50,22 @@ export function htmlReport(options: ReportOptions): string {
     ['class', ...iouThresholds.map((t) => `AP at IoU ${t}`), 'objects', 'detections'],
     ...[...classes, undefined].map((name, k) => [
       name ?? 'mean',
-      ...iouThresholds.map((_, t) => intervalText(aps[k * iouThresholds.length + t]!)),
+      ...iouThresholds.map((_, t) => {
+        const { undefinedBecause } = name === undefined ? metrics : metrics.perClass[name]!;
+        return intervalText(aps[k * iouThresholds.length + t]!, undefinedBecause.ap);
+      }),
       `${name === undefined ? sum(classes.map((c) => metrics.perClass[c]!.numObjects)) : metrics.perClass[name]!.numObjects}`,
       `${name === undefined ? sum(classes.map((c) => metrics.perClass[c]!.numDetections)) : metrics.perClass[name]!.numDetections}`,
     ]),
   ]);
 
-  const curves = [
-    svg({
-      title: `Precision and recall at IoU ${iouThreshold}, dashed: 95 %`,
-      series: classes.flatMap((name, k): Series[] => {
-        const { recall, precision } = metrics.perClass[name]!.curve(iouThreshold);
-        const one = (m: typeof metrics) =>
-          levels
-            .map((level) => m.precision[Math.round(100 * level) * classes.length + k]!)
-            .map((v) => (Number.isNaN(v) ? null : v));
-        return [
-          { name, x: recall, y: precision, dots: false, color: colorOf(k) },
-          ...band(bootstrapAll(metrics, one, draws), colorOf(k)),
-        ];
-      }),
-      xLabel: 'recall',
-      yLabel: 'precision',
-      xRange: [0, 1],
-      yRange: [0, 1.02],
-      legend: true,
-    }),
-    svg(frocChart()),
-    svg({
-      title: 'ROC, patients, dashed: 95 %',
-      series: classes.flatMap((name, k): Series[] => {
-        const { roc, auc } = patients.perClass[name]!;
-        if (auc === null) return [];
-        const one = (m: typeof patients) => {
-          const { auc: drawn, roc: curve } = m.perClass[name]!;
-          return levels.map((rate) => (drawn === null ? null : heightAt(curve, rate)));
-        };
-        return [
-          { name, x: roc.falsePositiveRate, y: roc.truePositiveRate, dots: false, color: colorOf(k) },
-          ...band(bootstrapAll(patients, one, draws), colorOf(k)),
-        ];
-      }),
-      xLabel: 'false positive rate',
-      yLabel: 'true positive rate',
-      xRange: [0, 1],
-      yRange: [0, 1.02],
-      legend: true,
-    }),
-    ...classes.map((name) => svg(histogram(name))),
-  ];
-
-  function frocChart(): ChartOptions {
-    const at = (m: typeof metrics) => froc(m, { iouThreshold }).pooled.atRates;
-    const intervals = bootstrapAll(metrics, at, draws);
-    const x = frocRates.map(Math.log2);
-    const line = (name: string, pick: (i: (typeof intervals)[number]) => number | null, dashed: boolean): Series => ({
-      name,
-      x,
-      y: intervals.map((interval) => pick(interval) ?? Number.NaN),
-      dashed,
-      color: theme.series[0],
-    });
-    return {
-      title: `FROC at IoU ${iouThreshold}, all classes, dashed: 95 %`,
-      series: [
-        line('sensitivity', ({ value }) => value, false),
-        line('', ({ low }) => low, true),
-        line('', ({ high }) => high, true),
-      ],
-      xLabel: 'false positives per case, log2 (−3 is 1/8, 3 is 8)',
-      yLabel: 'sensitivity',
-      yRange: [0, 1.02],
-      legend: true,
-    };
-  }
-
-  function histogram(name: string): ChartOptions {
-    const rows = explain(cases, { classes, iouThresholds: [iouThreshold], maxDetections: Infinity });
-    const bins = 20;
-    const count = (type: string) => {
-      const counts = new Array<number>(bins).fill(0);
-      for (const row of rows) {
-        if (row.className === name && row.type === type) counts[Math.min(bins - 1, Math.max(0, Math.floor(row.score * bins)))]!++;
-      }
-      return counts;
-    };
-    const steps = (counts: readonly number[]) => ({
-      x: counts.flatMap((_, i) => [i / bins, (i + 1) / bins]),
-      y: counts.flatMap((c) => [c, c]),
-    });
-    const [hit, wrong, missed] = [count('tp'), count('fp'), count('fn')];
-    return {
-      title: `Scores, ${name}: ${sum(hit)} true, ${sum(wrong)} false, ${sum(missed)} missed (at 0)`,
-      series: [
-        { name: 'true', ...steps(hit), dots: false, color: theme.series[2] },
-        { name: 'false', ...steps(wrong), dots: false, color: theme.series[1] },
-        { name: 'missed', ...steps(missed), dots: false, color: theme.series[3] },
-      ],
-      xLabel: 'score',
-      yLabel: 'count',
-      xRange: [0, 1],
-      legend: true,
-    };
-  }
-
+  const curves = reportCharts({ cases, classes, metrics, patients, iouThreshold, draws });
   const patientTable = table([
     ['class', 'AUC', 'AP', 'patients with', 'without'],
     ...classes.map((name) => {
       const intervals = bootstrapAll(patients, (m) => [m.perClass[name]!.auc, m.perClass[name]!.ap], draws);
       const { numPositive, numNegative, undefinedBecause } = patients.perClass[name]!;
-      const shown = (i: number, key: string) =>
-        intervals[i]!.value === null ? `– (${undefinedBecause[key]})` : intervalText(intervals[i]!);
+      const shown = (i: number, key: string) => intervalText(intervals[i]!, undefinedBecause[key]);
       return [name, shown(0, 'auc'), shown(1, 'ap'), `${numPositive}`, `${numNegative}`];
     }),
   ]);
@@ -180,7 +77,19 @@ export function htmlReport(options: ReportOptions): string {
       ...counts[row]!.map((c, column) => (row === classes.length && column === row ? '' : `${c}`)),
     ]),
   ]);
-  const viewers = Array.from(viewed, (item) => caseViewer(item, { classes, minScore }));
+  const viewers: string[] = [];
+  let length = 0;
+  let isFull = false;
+  for await (const item of viewed) {
+    const viewer = caseViewer(item, { classes, minScore });
+    length += viewer.length;
+    isFull = viewers.length > 0 && length > viewerLimit;
+    if (isFull) break;
+    viewers.push(viewer);
+  }
+  const viewersNote = isFull
+    ? `<p>The first ${viewers.length} of ${cases.length} cases: with more the page would be too large.</p>\n`
+    : '';
 
   return `<!doctype html>
 <html lang="en">
@@ -192,53 +101,28 @@ export function htmlReport(options: ReportOptions): string {
 </head>
 <body>
 <h1>${escapeXml(title)}</h1>
-<p>${cases.length} cases, ${metrics.patients.length} patients. Intervals are 95 % of ${resamples} bootstrap draws of patients.
-${best ? `Best F1 at IoU ${iouThreshold}: ${best.f1!.toFixed(3)} with scores from ${best.minScore}.` : ''}</p>
+<p>${counted(cases.length, 'case')}, ${counted(metrics.patients.length, 'patient')}. Intervals are 95 % of ${resamples} bootstrap draws of patients.
+${best?.f1 ? `Best F1 at IoU ${iouThreshold}: ${best.f1.toFixed(3)} with scores from ${minScore} on.` : ''}</p>
 <h2>Objects</h2>
 ${apTable}
 <h2>Patients</h2>
 ${patientTable}
 <h2>Curves</h2>
+<p>Tinted: the 95 % intervals. True, false and missed count at IoU ${iouThreshold}.</p>
 <div class="charts">${curves.join('\n')}</div>
-<h2>Confusion, scores above ${minScore}, IoU from ${iouThreshold}</h2>
+<h2>Confusion, scores from ${minScore} on, IoU from ${iouThreshold}</h2>
 ${confusionTable}
 ${training.length > 0 ? `<h2>Training</h2>\n${plotTraining(training)}` : ''}
-${viewers.length > 0 ? `<h2>Cases</h2>\n<div class="viewers">${viewers.join('\n')}</div>` : ''}
+${viewers.length > 0 ? `<h2>Cases</h2>\n${viewersNote}<div class="viewers">${viewers.join('\n')}</div>` : ''}
 <script>${viewerScript}</script>
 </body>
 </html>
 `;
 }
 
-/** Where bands are drawn: recall, or false positive rate. */
-const levels: readonly number[] = Array.from({ length: 11 }, (_, i) => i / 10);
-
-const colorOf = (k: number): string => theme.series[k % theme.series.length]!;
-
-/** Lower and upper ends of intervals at `levels`, without names in the legend. */
-function band(intervals: readonly Interval[], color: string): Series[] {
-  return [intervals.map(({ low }) => low), intervals.map(({ high }) => high)].map((ends) => {
-    const kept = ends.flatMap((value, i) => (value === null ? [] : [i]));
-    return { name: '', x: kept.map((i) => levels[i]!), y: kept.map((i) => ends[i]!), dashed: true, dots: false, color };
-  });
-}
-
-/** True positive rate of the ROC at a false positive rate, along straight lines. */
-function heightAt({ falsePositiveRate: x, truePositiveRate: y }: Roc, rate: number): number {
-  const next = x.findIndex((value) => value > rate);
-  if (next < 0) return y.at(-1)!;
-  const share = (rate - x[next - 1]!) / (x[next]! - x[next - 1]!);
-  return y[next - 1]! + share * (y[next]! - y[next - 1]!);
-}
-
-interface Roc {
-  readonly falsePositiveRate: Float64Array;
-  readonly truePositiveRate: Float64Array;
-}
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
-
-const svg = (options: ChartOptions): string => document(560, 340, chart(options, { left: 0, top: 0, width: 560, height: 340 }));
 
 const style = `
 body { font: 15px/1.5 ${theme.font}; color: ${theme.ink}; max-width: 1180px; margin: 2em auto; padding: 0 1em; }
@@ -250,6 +134,10 @@ th:first-child, td:first-child { text-align: left; }
 figure { margin: 0; max-width: 540px; }
 figcaption { font-weight: bold; }
 canvas { background: #000; max-width: 100%; }
-.controls label { margin-right: 1em; }
+.controls label { margin-right: 1em; white-space: nowrap; display: inline-block; }
+.controls input[type=range] { vertical-align: middle; }
+.truth { border-bottom: 2px dashed ${theme.groundTruth}; }
+.found { border-bottom: 2px solid ${theme.detection}; }
+.map { border-bottom: 2px solid #cc3399; }
 .controls output { display: block; color: ${theme.muted}; }
 `;

@@ -26,7 +26,7 @@ for (const root of document.querySelectorAll('.viewer')) {
     const image = source && picture(source);
     if (image && image.complete) context.drawImage(image, 0, 0, canvas.width, canvas.height);
   };
-  const boxes = (list, color, dashed, label) => {
+  const boxes = (list, color, dashed) => {
     const z = Number(controls.slice.value);
     let shown = 0;
     for (const { box, score, name } of list) {
@@ -37,14 +37,16 @@ for (const root of document.querySelectorAll('.viewer')) {
       context.setLineDash(dashed ? [6, 4] : []);
       context.strokeStyle = color;
       context.strokeRect(x1 * scale, y1 * scale, (x2 - x1) * scale, (y2 - y1) * scale);
-      if (label) {
-        const text = name + ' ' + score.toFixed(2);
-        context.font = '12px sans-serif';
-        context.fillStyle = 'rgba(0, 0, 0, 0.6)';
-        context.fillRect(x1 * scale, y1 * scale - 15, context.measureText(text).width + 6, 14);
-        context.fillStyle = color;
-        context.fillText(text, x1 * scale + 3, y1 * scale - 4);
-      }
+      // Detections are named above their box, objects below; inside where there is no room.
+      const text = dashed ? name : name + ' ' + score.toFixed(2);
+      context.font = '12px sans-serif';
+      const wide = context.measureText(text).width + 6;
+      const left = Math.max(0, Math.min(x1 * scale, canvas.width - wide));
+      const top = Math.max(0, Math.min(dashed ? y2 * scale + 2 : y1 * scale - 16, canvas.height - 14));
+      context.fillStyle = 'rgba(0, 0, 0, 0.6)';
+      context.fillRect(left, top, wide, 14);
+      context.fillStyle = color;
+      context.fillText(text, left + 3, top + 11);
       shown++;
     }
     return shown;
@@ -57,11 +59,17 @@ for (const root of document.querySelectorAll('.viewer')) {
     show(data.slices[z]);
     if (controls.map && controls.map.checked) show(data.segmentation[z]);
     const kept = data.detections.filter((one) => one.score >= least);
-    const truth = controls.truth.checked ? boxes(data.truth, data.colors.truth, true, false) : 0;
-    const found = controls.found.checked ? boxes(kept, data.colors.found, false, true) : 0;
+    const truth = controls.truth.checked ? boxes(data.truth, data.colors.truth, true) : 0;
+    const found = controls.found.checked ? boxes(kept, data.colors.found, false) : 0;
     find('state').textContent = 'slice ' + (z + 1) + ' of ' + data.slices.length + ', score from ' + least.toFixed(2) +
       ': ' + kept.length + ' of ' + data.detections.length + ' detections, ' + found + ' here; ' + truth + ' of ' + data.truth.length + ' objects here';
   }
+  canvas.addEventListener('wheel', (event) => {
+    if (data.slices.length === 1 || event.ctrlKey) return;
+    event.preventDefault();
+    controls.slice.value = Number(controls.slice.value) + Math.sign(event.deltaY);
+    draw();
+  }, { passive: false });
   for (const control of Object.values(controls)) if (control) control.addEventListener('input', draw);
   draw();
 }

@@ -1,12 +1,13 @@
 import { join } from 'node:path';
 import { type Dim, InputError } from '@mdt/core';
-import { evaluateDetections, type Metrics } from '@mdt/eval-coco';
-import { type Consolidation, clusterBoxes, consolidateCandidates } from '@mdt/predictor';
+import type { Metrics } from '@mdt/eval-coco';
+import { type Consolidation, type ConsolidationSetting, clusterBoxes, consolidateCase, consolidationOf } from '@mdt/predictor';
 import type { ResolvedConfig } from '../config/config.js';
 import { openDataset } from '../data/dataset.js';
 import { type JudgedCase, judgeCases } from '../evaluate.js';
-import { writeFileAtomic } from '../files.js';
+import { findOperatingPoint } from '../predict/operating-point-file.js';
 import { readMetricsLog } from '../train/metrics-log.js';
+import { type OverFolds, overFolds, writeOverFolds } from './over-folds.js';
 import { openRawPredictions, type RawPredictions } from './raw-predictions.js';
 import { readRunConfig, runFiles, runsIn } from './run-folder.js';
 
@@ -15,7 +16,7 @@ export const testDir = (dir: string): string => join(dir, runFiles.test);
 export const rawDir = (dir: string): string => join(testDir(dir), 'raw');
 
 export interface AnalyseOptions {
-  /** Default: weighted box clustering as configured. */
+  /** Default: as `sweepRun` chose, else weighted box clustering as configured. */
   consolidate?: Consolidation;
   /** Detections below this score are left out. Default: as configured. */
   minScore?: number;
@@ -33,8 +34,8 @@ export type TestedCase = JudgedCase & { fold: number | null };
 export interface Analysis {
   metrics: Metrics;
   cases: TestedCase[];
-  /** AP of each fold on its own cases, where there are several. */
-  perFold: { fold: number; cases: number; ap: number | null }[];
+  /** Pooled, mean and each fold on its own cases, where there are several. */
+  folds?: OverFolds;
   files: string[];
 }
 
@@ -48,37 +49,32 @@ export async function analyseRun(dir: string, options: AnalyseOptions = {}): Pro
   const [first] = (await runsIn(dir)) as [string];
   const config = await readRunConfig(first);
   const raw = await openRawPredictions(rawDir(dir));
-  const cases = await testedCases(raw, config, options);
+  const point = (await findOperatingPoint(dir))?.point;
+  const cases = await testedCases(raw, config, { ...options, point });
   const { iouThresholds = thresholdsOf(config), pictures = 4, out = testDir(dir) } = options;
   const image = await imagesOf(config);
   const { metrics, files } = await judgeCases(cases, {
     ...{ out, name: raw.name, classes: raw.classes, dim: raw.dim, iouThresholds, pictures },
     training: await readMetricsLog(join(first, runFiles.metrics)).catch(() => []),
     ...(image && { image }),
+    ...(point?.minScore != null && !options.consolidate && { minScore: point.minScore }),
   });
-  const folds = [...new Set(cases.flatMap(({ fold }) => fold ?? []))].sort((a, b) => a - b);
-  const perFold = (folds.length > 1 ? folds : []).map((fold) => {
-    const own = cases.filter((one) => one.fold === fold);
-    return { fold, cases: own.length, ap: evaluateDetections(own, { classes: raw.classes, iouThresholds }).ap };
-  });
-  if (perFold.length > 0) {
-    const path = join(out, 'folds.json');
-    await writeFileAtomic(path, `${JSON.stringify(perFold, null, 1)}\n`);
-    files.push(path);
-  }
-  return { metrics, cases, perFold, files };
+  const folds = overFolds(cases, { classes: raw.classes, iouThresholds });
+  if (folds) files.push(await writeOverFolds(out, folds));
+  return { metrics, cases, files, ...(folds && { folds }) };
 }
 
-/** The cases that were tested, consolidated as configured, or as the options say. */
+/** The cases that were tested, consolidated as the options say, else as swept, else as configured. */
 export async function testedCases(
   raw: RawPredictions,
   { prediction }: Pick<ResolvedConfig, 'prediction'>,
-  options: Pick<AnalyseOptions, 'consolidate' | 'minScore'> = {},
+  options: Pick<AnalyseOptions, 'consolidate' | 'minScore'> & { point?: ConsolidationSetting | undefined } = {},
 ): Promise<TestedCase[]> {
-  const { consolidate = clusterBoxes({ iouThreshold: prediction.iouThreshold }), minScore = prediction.minScore } = options;
+  const { minScore = prediction.minScore, point } = options;
+  const { consolidate = point ? consolidationOf(point) : clusterBoxes({ iouThreshold: prediction.iouThreshold }) } = options;
   const cases: TestedCase[] = [];
   for await (const { id, fold, geometry, candidates, groundTruth } of raw.cases()) {
-    const detections = consolidateCandidates(candidates, consolidate, { minScore });
+    const detections = consolidateCase(candidates, consolidate, { minScore });
     cases.push({ id, fold, geometry, detections, groundTruth });
   }
   return cases;

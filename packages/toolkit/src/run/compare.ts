@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { InputError } from '@mdt/core';
 import { type Defined, evaluateDetections, type PairedTest, pairedTest } from '@mdt/eval-coco';
 import type { ResolvedConfig } from '../config/config.js';
+import { findOperatingPoint } from '../predict/operating-point-file.js';
 import { listCheckpoints } from '../train/checkpoint.js';
 import { readMetricsLog } from '../train/metrics-log.js';
 import { differences } from '../train/run-state.js';
@@ -57,13 +58,28 @@ export async function compareRuns(
   try {
     const tests = thresholds.map((t) => ({
       iouThreshold: t,
-      ...pairedTest({ a: first, b: second }, (m) => m.apAt(t), { resamples, seed }),
+      ...withEnoughPatients(
+        first.patients.length,
+        pairedTest({ a: first, b: second }, (m) => m.apAt(t), { resamples, seed }),
+      ),
     }));
     return { runs, config, differences: tests };
   } catch (error) {
     if (error instanceof InputError) return { runs, config, differences: 'the test cases differ' };
     throw error;
   }
+}
+
+/**
+ * Of fewer patients even a difference that each of them shows may be chance: a sign test of five gives p = 2 · 2^-5 = 0.06. A bootstrap,
+ * which draws from these few alone, would call it certain.
+ */
+const fewestPatients = 6;
+
+function withEnoughPatients(patients: number, test: PairedTest): PairedTest {
+  if (patients >= fewestPatients || test.low === null) return test;
+  const undefinedBecause = `${patients} ${patients === 1 ? 'patient' : 'patients'}, at least ${fewestPatients} are needed`;
+  return { ...test, low: null, high: null, pValue: null, undefinedBecause };
 }
 
 async function openSide(dir: string) {
@@ -86,7 +102,7 @@ async function openSide(dir: string) {
     ...{ dir, epochs, hours: seconds / 3600, config },
     validation: scores.length > 0 ? scores.reduce((sum, score) => sum + score, 0) / scores.length : null,
     classes: config.detector.classes!,
-    cases: raw && (await testedCases(raw, config)),
+    cases: raw && (await testedCases(raw, config, { point: (await findOperatingPoint(dir))?.point })),
   };
 }
 

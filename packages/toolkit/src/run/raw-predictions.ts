@@ -10,7 +10,7 @@ import {
   type SafeTensor,
   writeSafetensors,
 } from '@mdt/core';
-import type { Geometry, PredictedCandidates } from '@mdt/predictor';
+import type { Geometry, PredictedCandidates, SliceCandidates } from '@mdt/predictor';
 import { fileNames, readJson, writeFileAtomic } from '../files.js';
 
 /** What networks found in one case before consolidation, and what is there. */
@@ -19,7 +19,8 @@ export interface RawCase<D extends Dim = Dim> {
   /** The run whose networks these are: its fold; null where all runs predicted together. */
   fold: number | null;
   geometry: Geometry<D>;
-  candidates: PredictedCandidates<D>;
+  /** Of slices, where 2D detectors predicted volumes. */
+  candidates: PredictedCandidates<D> | SliceCandidates;
   groundTruth: GroundTruth<D>;
 }
 
@@ -37,6 +38,8 @@ interface RawIndex {
     tiles: number;
     before: readonly number[];
     size: readonly number[];
+    /** Of slices that 2D detectors predicted. */
+    mergeIouThreshold?: number;
   })[];
 }
 
@@ -62,7 +65,8 @@ export function rawWriter(dir: string, { name, classes, dim }: Pick<RawIndex, 'n
       const file = `${fileNames(used).at(-1)!}.safetensors`;
       const { models, views, tiles, before, size } = candidates;
       await writeFileAtomic(join(dir, file), writeSafetensors(tensorsOf(candidates, groundTruth)));
-      cases.push({ id, fold, geometry, file, models, views, tiles, before: [...before], size: [...size] });
+      const merge = 'slices' in candidates && { mergeIouThreshold: candidates.mergeIouThreshold };
+      cases.push({ id, fold, geometry, file, models, views, tiles, before: [...before], size: [...size], ...merge });
     },
     async close(): Promise<void> {
       const index: RawIndex = { format: 'mdt-raw-predictions', version: 1, name, classes, dim, cases };
@@ -82,20 +86,22 @@ export async function openRawPredictions(dir: string): Promise<RawPredictions> {
   return {
     ...{ name, classes, dim, ids: cases.map(({ id }) => id) },
     async *cases() {
-      for (const { id, fold, geometry, file, models, views, tiles, before, size } of cases) {
+      for (const { id, fold, geometry, file, models, views, tiles, before, size, mergeIouThreshold } of cases) {
         if (/[/\\]/.test(file)) throw new InputError('invalid-data', `${path}: the file of case '${id}' lies elsewhere: ${file}`);
         const bytes = await readFile(join(dir, file)).catch((cause: Error) => {
           throw new InputError('missing-file', `${join(dir, file)}: no raw predictions of case '${id}'`, { cause });
         });
         const { candidates, groundTruth } = fromTensors(readSafetensors(bytes, join(dir, file)).tensors, dim, join(dir, file));
         const places = { models, views, tiles, before: before as PerAxis, size: size as PerAxis };
-        yield { id, fold, geometry, groundTruth, candidates: { ...candidates, ...places } as PredictedCandidates };
+        const merge = mergeIouThreshold !== undefined && { mergeIouThreshold };
+        yield { id, fold, geometry, groundTruth, candidates: { ...candidates, ...places, ...merge } as RawCase['candidates'] };
       }
     },
   };
 }
 
-type Arrays = Pick<PredictedCandidates, 'dim' | 'boxes' | 'scores' | 'labels' | 'patchIds' | 'centerWeights' | 'overlapCounts'>;
+type Arrays = Partial<Pick<SliceCandidates, 'slices'>> &
+  Pick<PredictedCandidates, 'dim' | 'boxes' | 'scores' | 'labels' | 'patchIds' | 'centerWeights' | 'overlapCounts'>;
 
 /** Numbers as they are: what is read back consolidates to the same boxes, bit by bit. */
 function tensor(data: ArrayLike<number>, width = 1): SafeTensor {
@@ -105,7 +111,7 @@ function tensor(data: ArrayLike<number>, width = 1): SafeTensor {
   return { dtype: 'F32', shape, data: new Float32Array(data) };
 }
 
-function tensorsOf(candidates: Arrays, { boxes, labels }: GroundTruth): Map<string, SafeTensor> {
+function tensorsOf(candidates: Arrays, { dim, boxes, labels }: GroundTruth): Map<string, SafeTensor> {
   const width = 2 * candidates.dim;
   return new Map([
     ['boxes', tensor(candidates.boxes, width)],
@@ -114,8 +120,9 @@ function tensorsOf(candidates: Arrays, { boxes, labels }: GroundTruth): Map<stri
     ['patchIds', tensor(candidates.patchIds)],
     ['centerWeights', tensor(candidates.centerWeights)],
     ['overlapCounts', tensor(candidates.overlapCounts)],
-    ['truth/boxes', tensor(boxes, width)],
+    ['truth/boxes', tensor(boxes, 2 * dim)],
     ['truth/labels', tensor(labels)],
+    ...(candidates.slices ? [['slices', tensor(candidates.slices)] as const] : []),
   ]);
 }
 
@@ -133,7 +140,8 @@ function fromTensors(
   const integers = (name: string) => dataOf(name, 'I32') as Int32Array;
   return {
     candidates: {
-      ...{ dim, boxes: floats('boxes'), scores: floats('scores'), labels: integers('labels'), patchIds: integers('patchIds') },
+      ...(tensors.has('slices') ? { dim: 2 as const, slices: integers('slices') } : { dim }),
+      ...{ boxes: floats('boxes'), scores: floats('scores'), labels: integers('labels'), patchIds: integers('patchIds') },
       ...{ centerWeights: floats('centerWeights'), overlapCounts: floats('overlapCounts') },
     },
     groundTruth: { dim, boxes: floats('truth/boxes'), labels: integers('truth/labels') },

@@ -16,6 +16,7 @@ export const runFiles = {
   tensorboard: 'tensorboard',
   plots: 'plots',
   test: 'test',
+  validation: 'validation',
 } as const;
 
 /** Writes a plot as `NAME.svg` and `NAME.png`. */

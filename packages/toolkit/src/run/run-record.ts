@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { createHash, type Hash } from 'node:crypto';
+import { open, readFile } from 'node:fs/promises';
 import { availableParallelism, cpus, platform, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -60,7 +60,8 @@ const packageFile = fileURLToPath(new URL('../package.json', import.meta.url)).r
 export async function codeVersion(): Promise<CodeVersion> {
   const { version } = JSON.parse(await readFile(packageFile, 'utf8')) as { version: string };
   const git = async (...args: string[]) =>
-    (await promisify(execFile)('git', ['-C', join(packageFile, '..'), ...args])).stdout.trim();
+    // Without optional locks: a commit that somebody makes meanwhile must not find the index in use.
+    (await promisify(execFile)('git', ['--no-optional-locks', '-C', join(packageFile, '..'), ...args])).stdout.trim();
   try {
     // A package in somebody's node_modules would give that project's commit: only a tracked package.json is ours.
     await git('ls-files', '--error-unmatch', packageFile);
@@ -79,30 +80,53 @@ export const machine = (): Machine => ({
   node: process.version,
 });
 
-/** SHA-256 over `dataset.json` and the sizes of all files that it names: quick for any amount of data; it does not see changed voxels. */
+const blockBytes = 65_536;
+/** Blocks of a file that are hashed; a file of up to so many is hashed whole. */
+const blocks = 16;
+
+/**
+ * SHA-256 over `dataset.json` and, of every file that it names, the size and contents: whole up to a mebibyte, of larger files sixteen
+ * blocks of 64 KiB, the first, the last and those evenly between. That reads a mebibyte per file at most, so it is quick for any
+ * amount of data; files made anew, cut off or swapped are seen, and most changes within.
+ *
+ * @throws InputError `missing-file`
+ */
 export async function dataHash(dir: string): Promise<{ name: string; sha256: string }> {
   const file = join(dir, 'dataset.json');
   const bytes = await readInput(file);
   const { name, cases } = parseDatasetJson(bytes.toString('utf8'), file);
   const hash = createHash('sha256').update(bytes);
   for (const { image, labels } of cases) {
-    for (const part of [image, labels]) hash.update(`\0${part} ${await sizeOf(join(dir, part))}`);
+    for (const part of [image, labels]) await hashFile(hash, part, join(dir, part));
   }
   return { name, sha256: hash.digest('hex') };
 }
 
-async function sizeOf(path: string): Promise<number> {
-  const info = await stat(path).catch((cause: Error) => {
+async function hashFile(hash: Hash, name: string, path: string): Promise<void> {
+  const handle = await open(path, 'r').catch((cause: Error) => {
     throw new InputError('missing-file', `${path}: no such file`, { cause });
   });
-  return info.size;
+  try {
+    const { size } = await handle.stat();
+    hash.update(`\0${name} ${size}\0`);
+    const block = Buffer.alloc(blockBytes);
+    const wanted = Math.min(blocks, Math.ceil(size / blockBytes));
+    for (let i = 0; i < wanted; i++) {
+      const isWhole = size <= blocks * blockBytes;
+      const position = isWhole ? i * blockBytes : Math.floor((i * (size - blockBytes)) / (blocks - 1));
+      const { bytesRead } = await handle.read(block, 0, blockBytes, position);
+      hash.update(block.subarray(0, bytesRead));
+    }
+  } finally {
+    await handle.close();
+  }
 }
 
-/** Writes `run.json` and `split.json`; a run that goes on gets one session more. */
+/** Writes `run.json` and `split.json`; a run that goes on gets one session more. Says whether the data are other ones than then. */
 export async function writeRunRecord(
   out: string,
   { config, split, engine, step }: { config: ResolvedConfig; split: SplitRecord; engine?: Engine; step: number },
-): Promise<void> {
+): Promise<{ dataChanged: boolean }> {
   const path = join(out, runFiles.record);
   const { data, training } = config;
   const earlier = step > 0 ? await readRunRecord(out).catch(() => undefined) : undefined;
@@ -128,6 +152,7 @@ export async function writeRunRecord(
   };
   await writeFileAtomic(join(out, runFiles.split), `${JSON.stringify(split, null, 1)}\n`);
   await writeFileAtomic(path, `${JSON.stringify(record, null, 2)}\n`);
+  return { dataChanged: earlier !== undefined && earlier.data.sha256 !== sha256 };
 }
 
 /** @throws InputError `missing-file`, `unreadable-file` */

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type Dim, InputError } from '@mdt/core';
 import { createAugmentation } from '../config/create-augmentation.js';
-import { createOptimizer, createSchedule, predictorOptions } from '../config/parts.js';
+import { casePredictor, createOptimizer, createSchedule, predictorOptions } from '../config/parts.js';
 import { loadPatches } from '../data/loader/load-patches.js';
 import { type PatchSampler, patches } from '../data/patches.js';
 import type { Engine } from '../engine.js';
@@ -36,7 +36,7 @@ export interface RunOptions {
   saveEverySeconds?: number;
   /** What `selectEngine` gave, for the run's record. */
   engine?: Engine;
-  /** Called with a sentence when the newest state is damaged and an older one is used. */
+  /** Called with a sentence when the newest state is damaged and an older one is used, and when a run goes on with changed data. */
   onNote?: (line: string) => void;
   signal?: AbortSignal;
   onStep?: (event: StepEvent) => void;
@@ -46,6 +46,8 @@ export interface RunOptions {
 export interface RunResult {
   stopReason: TrainRun['stopReason'];
   epochs: MetricsRecord[];
+  /** Time spent on saving states and checkpoints. */
+  savingSeconds: number;
   /** Checkpoints on disk, best first. */
   checkpoints: CheckpointKeeper['entries'];
 }
@@ -68,7 +70,11 @@ export async function runTraining<D extends Dim>(experiment: Experiment<D>, opti
   const { augmentation, margin } = createAugmentation(detector.dim, training.augment, patchSize);
   const { batchSize, foreground, negatives, seed, workers, augment } = training;
   const on = experiment.part('train');
-  const sampling = { patchSize, batchSize, foreground, negatives, seed };
+  const { slices } = config.data;
+  const sampling = {
+    ...{ patchSize, batchSize, foreground, negatives, seed },
+    ...(slices && { slices: { context: slices.context } }),
+  };
   // A data set in memory cannot be opened by other threads.
   const loader = workers > 0 && on.place ? loadPatches<D>(on, { ...sampling, workers, ...(augment && { augment }) }) : undefined;
   const batches = loader ?? patches<D>(on, { ...sampling, ...(augmentation && { augment: augmentation, margin }) });
@@ -88,14 +94,18 @@ export async function runTraining<D extends Dim>(experiment: Experiment<D>, opti
 
 /** What judges the epochs: whole cases, or random patches of them. */
 function validationOf<D extends Dim>({ config, detector, part }: Experiment<D>): NonNullable<TrainOptions<D>['validate']> {
-  const { training, prediction } = config;
+  const { training, prediction, data } = config;
+  const { slices } = data;
   const all = part('validation');
   const on = training.validationCases === undefined ? all : all.subset(all.ids.slice(0, training.validationCases));
   const { batchSize, foreground, seed, iouThresholds, selectBy, validateEvery: every } = training;
-  const options = { patchSize: detector.patchSize, batchSize, foreground, seed: `validation ${seed}` };
+  const options = {
+    ...{ patchSize: detector.patchSize, batchSize, foreground, seed: `validation ${seed}` },
+    ...(slices && { slices: { context: slices.context } }),
+  };
   return {
     ...{ on, iouThresholds, selectBy, every },
-    predict: predictorOptions(prediction, { views: false }),
+    predictor: casePredictor([detector], predictorOptions(prediction, { views: false }), slices),
     ...(training.validation === 'patches' && {
       patches: { batches: patches<D>(on, options), count: training.validationPatches },
     }),
@@ -114,14 +124,11 @@ async function trainInto<D extends Dim>(
   if (!overwrite && !resume && (await listCheckpoints(out)).length > 0) {
     throw new InputError('invalid-option', `'${out}' already holds a run: choose another folder, go on with it, or replace it`);
   }
-  const states = runStates(out, {
-    config: decisive(experiment),
-    discard: !resume,
-    onDamaged: (message) => {
-      log(message);
-      onNote?.(message);
-    },
-  });
+  const tell = (message: string): void => {
+    log(message);
+    onNote?.(message);
+  };
+  const states = runStates(out, { config: decisive(experiment), discard: !resume, onDamaged: tell });
   const before = await states.load();
   const optimizer = createOptimizer(training);
   // What was killed before its first state starts anew.
@@ -153,12 +160,17 @@ async function trainInto<D extends Dim>(
 
   await writeFileAtomic(join(out, runFiles.config), `${JSON.stringify(config, null, 2)}\n`);
   const step = before?.progress.step ?? 0;
-  await writeRunRecord(out, { config, split: splitRecord(experiment), step, ...(options.engine && { engine: options.engine }) });
+  const { dataChanged } = await writeRunRecord(out, {
+    ...{ config, split: splitRecord(experiment), step },
+    ...(options.engine && { engine: options.engine }),
+  });
+  if (dataChanged) tell(`the files of '${config.data.dir}' are not those that the run started with`);
   log(step > 0 ? `going on after step ${step}` : `training ${detector.kind} on '${experiment.dataset.name}'`);
   const reported = before ? await readMetricsLog(logPath) : [];
   const epochs: MetricsRecord[] = reported.filter(({ index }) => index < before!.progress.epoch);
   const metrics = await metricsLog(logPath, epochs);
   const events = await startEvents(out, epochs);
+  const started = performance.now();
   const drawPatches = patchDrawer(experiment, batches, out);
   try {
     for await (const epoch of run) {
@@ -174,8 +186,10 @@ async function trainInto<D extends Dim>(
     optimizer.dispose();
   }
   if (epochs.length > 0) await writePlot(join(out, 'curves'), plotTraining(epochs, { best: 'ap' }));
-  log(`ended: ${run.stopReason}`);
-  return { stopReason: run.stopReason, epochs, checkpoints: checkpoints.entries };
+  const { stopReason, savingSeconds } = run;
+  const seconds = (performance.now() - started) / 1000;
+  log(`ended: ${stopReason}; ${((100 * savingSeconds) / seconds).toFixed(2)} % of ${seconds.toFixed(0)} s were spent on saving`);
+  return { stopReason, savingSeconds, epochs, checkpoints: checkpoints.entries };
 }
 
 /** What must be as it was for a run to go on: all of the configuration but how long it lasts, and which cases it learns from. */

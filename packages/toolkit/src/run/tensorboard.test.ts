@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -34,6 +35,21 @@ test('events are appended and read back in their order; a file that starts anew 
   expect(records[2]).toEqual(encodeEvent(event(2)));
   await eventFile(path, [event(1)]);
   expect(readRecords(await readFile(path))).toHaveLength(2);
+});
+
+test("TensorBoard's own reader gives the numbers back: the file that it read is the one that is written", async () => {
+  const path = join(await temporaryFolder(), 'events.out.tfevents.1.mdt');
+  const file = await eventFile(path, [
+    { wallTime: 1e9 + 0.5, step: 1, scalars: { 'loss/total': 0.5, 'validation/ap:disc': 0.25 } },
+  ]);
+  await file.append({ wallTime: 1e9 + 1.5, step: 300, scalars: { 'loss/total': 0.125 } });
+  // Read with tensorboard 2.21.0, EventAccumulator(path).Reload(): 'loss/total' [(1, 0.5, 1000000000.5), (300, 0.125, 1000000001.5)],
+  // 'validation/ap:disc' [(1, 0.25, 1000000000.5)].
+  expect(
+    createHash('sha256')
+      .update(await readFile(path))
+      .digest('hex'),
+  ).toBe('5f01b9cbd46e7877826b98efcc8e1422d610c603e99ca232754aae44cd19f2e0');
 });
 
 /** The payloads of a TFRecord file, every checksum checked. */

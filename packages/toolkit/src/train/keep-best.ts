@@ -1,7 +1,7 @@
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError } from '@mdt/core';
-import { removeFolder } from '../files.js';
+import { makeFolder, removeFolder } from '../files.js';
 import { byRank, type Checkpoint, type CheckpointEntry, checkpointsDir, listCheckpoints, writeCheckpoint } from './checkpoint.js';
 
 export interface KeepBestOptions {
@@ -59,7 +59,7 @@ export function keepBest(count: number, { dir, config = null, overwrite = false 
           `'${dir}' already holds a run with ${old.length} checkpoints: choose another folder`,
         );
       }
-      await mkdir(folder, { recursive: true });
+      await makeFolder(folder);
       // Hidden names are what a killed process left of a write or a removal.
       for (const name of await readdir(folder)) {
         if (overwrite || name.startsWith('.')) await rm(join(folder, name), { recursive: true, force: true });

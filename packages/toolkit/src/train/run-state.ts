@@ -1,7 +1,7 @@
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError, type SafeTensor, writeSafetensors } from '@mdt/core';
-import { removeFolder } from '../files.js';
+import { makeFolder, removeFolder } from '../files.js';
 import { damagedFolder, encodeJson, readManifestFolder, writeManifestFolder } from './manifest.js';
 
 /** Where a training is, between two steps. Plain data. */
@@ -107,7 +107,7 @@ export function runStates(dir: string, { config = null, discard = false, onDamag
       return undefined;
     },
     async save({ progress, weights, optimizer, average }) {
-      await mkdir(folder, { recursive: true });
+      await makeFolder(folder);
       const name = `step-${String(progress.step).padStart(9, '0')}`;
       const before = await names();
       // The same step twice: an interruption right after a save. What is there is the same state.

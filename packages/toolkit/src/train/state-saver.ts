@@ -10,16 +10,23 @@ interface Trained {
   readonly average: WeightAverage | undefined;
 }
 
-/** Saving may take this share of the time. */
+/** Saving may take this share of the time, that of checkpoints included. */
 const affordable = 0.01;
+
+/** A state, beside a checkpoint: the weights as trained and averaged, and Adam's two moments. */
+const checkpointsPerState = 4;
 
 /** Puts the state of a run away often enough that little is lost, and seldom enough that it costs little. */
 export class StateSaver {
   readonly #trained: Trained;
   readonly #states: Pick<StateKeeper, 'save'> | undefined;
   readonly #everySeconds: number;
-  #lastAt = performance.now();
-  #lastCost = 0;
+  readonly #startedAt = performance.now();
+  #lastAt = this.#startedAt;
+  /** Seconds that a state took, or while there is none, may take. */
+  #cost = 0;
+  #hasSaved = false;
+  #seconds = 0;
 
   constructor(
     trained: Trained,
@@ -42,14 +49,42 @@ export class StateSaver {
     return { ...state.progress, sums: { ...state.progress.sums } };
   }
 
+  /** Spent on saving so far, by `save` and within `count`. */
+  get seconds(): number {
+    return this.#seconds;
+  }
+
+  /** Saves a checkpoint, and adds the time that it takes. */
+  async count<T>(saving: () => Promise<T>): Promise<T> {
+    const start = performance.now();
+    try {
+      return await saving();
+    } finally {
+      const seconds = (performance.now() - start) / 1000;
+      this.#seconds += seconds;
+      if (!this.#hasSaved) this.#cost = checkpointsPerState * seconds;
+    }
+  }
+
   /** After a step. */
   async withinEpoch(progress: TrainingProgress): Promise<void> {
     if (this.#secondsSince() >= this.#everySeconds) await this.save(progress);
   }
 
+  /**
+   * Before a validation, in which nothing can be saved: saves where, by its end, more would be at stake than may be. It is taken to last as
+   * long as the one before, the first one as long as the training before it.
+   */
+  async beforeValidation(progress: TrainingProgress): Promise<void> {
+    const since = this.#secondsSince();
+    if (since + (progress.validationSeconds || since) >= this.#everySeconds) await this.save(progress);
+  }
+
   /** After an epoch; `last` saves in any case. */
   async betweenEpochs(progress: TrainingProgress, last: boolean): Promise<void> {
-    const pays = this.#secondsSince() * affordable >= this.#lastCost;
+    const all = (performance.now() - this.#startedAt) / 1000;
+    // One state now, and the last one, which is saved in any case.
+    const pays = this.#seconds + 2 * this.#cost <= affordable * all;
     if (last || pays || this.#secondsSince() >= this.#everySeconds) await this.save(progress);
   }
 
@@ -65,7 +100,9 @@ export class StateSaver {
       ...(average && { average: await average.state() }),
     });
     this.#lastAt = performance.now();
-    this.#lastCost = (this.#lastAt - start) / 1000;
+    this.#cost = (this.#lastAt - start) / 1000;
+    this.#hasSaved = true;
+    this.#seconds += this.#cost;
   }
 
   #secondsSince(): number {

@@ -70,6 +70,8 @@ export interface ComputedStep {
   readonly images: number;
   /** Seconds in which there was nothing to do but wait for a batch. */
   readonly waitSeconds: number;
+  /** Names of the variables whose gradient is not finite. */
+  notFinite(): Promise<string[]>;
   dispose(): void;
 }
 
@@ -119,7 +121,26 @@ export async function computeStep<D extends Dim>(
     throw error;
   }
   const byVariable = sum!;
-  return { byVariable, losses, ids: [...ids], images, waitSeconds, dispose: () => tf.dispose(byVariable) };
+  return {
+    ...{ byVariable, losses, ids: [...ids], images, waitSeconds },
+    notFinite: () => notFinite(byVariable),
+    dispose: () => tf.dispose(byVariable),
+  };
+}
+
+/** Which of the tensors hold a value that is not finite: their sums are not, and one number says whether any is. */
+async function notFinite(tensors: Readonly<Record<string, tf.Tensor>>): Promise<string[]> {
+  const read = async (make: () => tf.Tensor): Promise<number> => {
+    const sum = tf.tidy(make);
+    const [value] = await sum.data();
+    sum.dispose();
+    return value!;
+  };
+  const all = Object.entries(tensors);
+  if (Number.isFinite(await read(() => tf.addN(all.map(([, tensor]) => tf.sum(tensor)))))) return [];
+  const names: string[] = [];
+  for (const [name, tensor] of all) if (!Number.isFinite(await read(() => tf.sum(tensor)))) names.push(name);
+  return names;
 }
 
 export function tensorsOf<D extends Dim>(batch: PatchBatch<D>): TrainBatch<D> {

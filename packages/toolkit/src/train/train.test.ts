@@ -1,4 +1,5 @@
 import { rng } from '@mdt/core';
+import type { Losses, TrainBatch } from '@mdt/detectors';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import { flatBatches, SpotDetector, spotDataset, temporaryFolder } from '../../test/support.js';
@@ -62,6 +63,25 @@ test('a loss that is not finite stops the run, names step and parts, and is not 
   const detector = new SpotDetector(2, [4, 4]);
   const run = collect(train(detector, plan({ batches: flatBatches((i) => (i < 6 ? 0.5 : Number.NaN)) })));
   await expect(run).rejects.toMatchObject({ name: 'TrainingDivergedError', step: 7, epoch: 2, losses: { miss: Number.NaN } });
+  expect(Number.isFinite(detector.weight)).toBe(true);
+});
+
+test('a gradient that is not finite stops the run, although the loss is, and is not applied', async () => {
+  /** From the fourth step on, its loss is the square root of 0, whose slope is infinite. */
+  class Steep extends SpotDetector<2> {
+    #steps = 0;
+    override loss(batch: TrainBatch<2>): Losses {
+      this.#steps += 1;
+      const { variable } = this.variables[0]!;
+      return this.#steps < 4 ? super.loss(batch) : { total: tf.sqrt(tf.sub(variable, variable)), parts: {} };
+    }
+  }
+  const detector = new Steep(2, [4, 4]);
+  const run = collect(train(detector, plan()));
+  await expect(run).rejects.toMatchObject({
+    ...{ name: 'TrainingDivergedError', step: 4, losses: { total: 0 }, variables: ['weight'] },
+    message: expect.stringMatching(/the gradient of weight is not finite \(losses: total 0\), patches of flat/),
+  });
   expect(Number.isFinite(detector.weight)).toBe(true);
 });
 

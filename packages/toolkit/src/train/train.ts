@@ -97,13 +97,15 @@ export interface TrainOptions<D extends Dim> {
 export interface TrainRun extends AsyncIterable<EpochReport> {
   /** Why the run ended. */
   readonly stopReason: 'running' | 'finished' | 'time' | 'stalled' | 'aborted' | 'left';
+  /** Time spent on saving states and checkpoints, when the run is over; 0 before. */
+  readonly savingSeconds: number;
 }
 
 /**
  * Trains a detector. Nothing happens until the result is iterated; each turn is one epoch. Leaving the loop ends the run and
  * frees its tensors; the detector keeps its weights (with `ema`, the averaged ones).
  *
- * @throws TrainingDivergedError when a loss is not finite; that step is not applied
+ * @throws TrainingDivergedError when a loss or a gradient is not finite; that step is not applied
  */
 export function train<D extends Dim>(detector: Detector<D>, options: TrainOptions<D>): TrainRun {
   for (const name of ['stepsPerEpoch', 'epochs', 'accumulate', 'patience'] as const) {
@@ -120,14 +122,19 @@ export function train<D extends Dim>(detector: Detector<D>, options: TrainOption
   if (saveEverySeconds !== undefined && !(saveEverySeconds >= 0)) {
     throw new InputError('invalid-option', `train: saveEverySeconds is ${saveEverySeconds}, expected a number of at least 0`);
   }
-  const status: { stopReason: TrainRun['stopReason'] } = { stopReason: 'running' };
+  const status: RunStatus = { stopReason: 'running', savingSeconds: 0 };
   return {
     get stopReason() {
       return status.stopReason;
     },
+    get savingSeconds() {
+      return status.savingSeconds;
+    },
     [Symbol.asyncIterator]: () => epochs(detector, options, status),
   };
 }
+
+type RunStatus = { -readonly [key in 'stopReason' | 'savingSeconds']: TrainRun[key] };
 
 /** How far the clock may be ahead of the steps, as a share of the time budget, before the schedule follows it. */
 const clockLead = 0.1;
@@ -135,7 +142,7 @@ const clockLead = 0.1;
 async function* epochs<D extends Dim>(
   detector: Detector<D>,
   options: TrainOptions<D>,
-  status: { stopReason: TrainRun['stopReason'] },
+  status: RunStatus,
 ): AsyncGenerator<EpochReport, void, undefined> {
   const { batches, stepsPerEpoch, checkpoints, signal, schedule = constant(), seed = 0, timeBudgetSeconds } = options;
   const { accumulate = 1, patience = Number.POSITIVE_INFINITY, learningRates: rates } = options;
@@ -185,6 +192,11 @@ async function* epochs<D extends Dim>(
           if (!Object.values(losses).every(Number.isFinite)) {
             throw new TrainingDivergedError(at.step + 1, epoch, losses, step.ids);
           }
+          const wrong = new Set(await step.notFinite());
+          if (wrong.size > 0) {
+            const names = detector.variables.filter(({ variable }) => wrong.has(variable.name)).map(({ name }) => name);
+            throw new TrainingDivergedError(at.step + 1, epoch, losses, step.ids, names);
+          }
           optimizer.applyGradients(step.byVariable);
           average?.update();
           at.step += 1;
@@ -215,6 +227,7 @@ async function* epochs<D extends Dim>(
       const losses = Object.fromEntries(Object.entries(at.sums).map(([name, sum]) => [name, sum / taken]));
       const last = epoch === options.epochs || status.stopReason === 'time';
       const due = validate && (last || epoch % (options.validate?.every ?? 1) === 0);
+      if (due && status.stopReason !== 'aborted') await saver.beforeValidation(at);
       const report = await useAverage(async (): Promise<EpochReport | undefined> => {
         const validationStart = elapsed();
         const validation = status.stopReason !== 'aborted' && due ? await unlessAborted(validate(signal), signal) : undefined;
@@ -222,7 +235,7 @@ async function* epochs<D extends Dim>(
           status.stopReason = 'aborted';
           if (checkpoints && checkpoints.entries.length === 0) {
             const state = { epoch, step: at.step, score: null, metrics: {}, losses };
-            await checkpoints.save({ weights: await detector.weights(), state });
+            await saver.count(async () => checkpoints.save({ weights: await detector.weights(), state }));
           }
           return undefined;
         }
@@ -235,7 +248,8 @@ async function* epochs<D extends Dim>(
         }
         const keep = checkpoints !== undefined && (due || last || !validate) && checkpoints.wants(score);
         const state = { epoch, step: at.step, score, metrics, losses };
-        const checkpoint = keep ? await checkpoints.save({ weights: await detector.weights(), state }) : undefined;
+        const store = async () => checkpoints!.save({ weights: await detector.weights(), state });
+        const checkpoint = keep ? await saver.count(store) : undefined;
         const done = {
           index: epoch,
           step: at.step,
@@ -266,6 +280,7 @@ async function* epochs<D extends Dim>(
     status.stopReason = 'finished'; // nothing was left to do
   } finally {
     if (status.stopReason === 'running') status.stopReason = 'left';
+    status.savingSeconds = saver.seconds;
     optimizer.learningRate = baseRate;
     average?.settle();
     if (!options.optimizer) optimizer.dispose();

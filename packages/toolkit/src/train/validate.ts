@@ -1,7 +1,7 @@
 import { type Dim, type GroundTruth, InputError, rng } from '@mdt/core';
 import type { Detector } from '@mdt/detectors';
 import { type EvaluationCase, evaluateDetections, evaluatePatients } from '@mdt/eval-coco';
-import { createPredictor, type PredictorOptions, predictAll } from '@mdt/predictor';
+import { type CasePredictor, createPredictor, predictAll } from '@mdt/predictor';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Dataset } from '../data/dataset.js';
 import type { BatchSource } from './batch-queue.js';
@@ -18,8 +18,8 @@ export interface ValidateOptions<D extends Dim> {
   selectBy?: readonly string[];
   /** Validates every so many epochs, and at the end. Default 1. */
   every?: number;
-  /** How cases are predicted. Default: no mirrored views. */
-  predict?: PredictorOptions;
+  /** What predicts the cases. Default: the detector, by tiles, without mirrored views. */
+  predictor?: CasePredictor<D>;
 }
 
 export interface Validation {
@@ -35,13 +35,19 @@ export interface Validation {
 /** A function that predicts and scores the validation cases with the detector's present weights. */
 export function validator<D extends Dim>(
   detector: Detector<D>,
-  { on, patches, iouThresholds = [0.1], selectBy = ['ap'], every = 1, predict = {} }: ValidateOptions<D>,
+  {
+    on,
+    patches,
+    iouThresholds = [0.1],
+    selectBy = ['ap'],
+    every = 1,
+    predictor = createPredictor([detector]),
+  }: ValidateOptions<D>,
 ): (signal?: AbortSignal) => Promise<Validation> {
   if (on.ids.length === 0) throw new InputError('empty-dataset', `validation: data set '${on.name}' has no cases`);
   if (!(Number.isInteger(every) && every >= 1)) {
     throw new InputError('invalid-option', `validate: every is ${every}, expected a whole number of at least 1`);
   }
-  const predictor = createPredictor([detector], predict);
   return async (signal) => {
     const losses: Record<string, number> = {};
     const cases = patches

@@ -3,7 +3,8 @@ import { basename, join } from 'node:path';
 import { type Dim, InputError, type Volume } from '@mdt/core';
 import { checkNormalisation, imageEnding, type Normalisation, rescaled } from '@mdt/formats';
 import { missing } from '../input-file.js';
-import { describeVolume, loadLabelMap, readVolume } from '../volume-file.js';
+import { labelMapOf, turnedLike } from '../label-map-file.js';
+import { describeVolume, readVolume } from '../volume-file.js';
 import type { NewCase, SourceDataset } from '../write-dataset.js';
 import { readCsv, rowsBy } from './csv.js';
 import { drawRegions, maskRegion } from './draw.js';
@@ -111,7 +112,7 @@ export async function folderLayout(folder: string, options: FolderOptions = {}):
         image,
         ...(objects === 'masks'
           ? await masksOf(map, image, classes, own)
-          : labelledObjects(await loadLabelMap(map, head.dim), objects, classes, map, own)),
+          : labelledObjects(await labelMapOf(map, image), objects, classes, map, own)),
       };
     },
   }));
@@ -135,7 +136,7 @@ async function masksOf(
   const regions = [];
   const names: string[] = [];
   for (const [name, path] of files) {
-    const { data, size } = await readVolume(path, { dim: image.dim });
+    const { data, size } = turnedLike(await readVolume(path, { dim: image.dim }), await describeVolume(path, image.dim), image);
     if (size.join() !== image.size.join()) {
       throw new InputError('shape-mismatch', `${path}: size ${size.join('x')}, expected ${image.size.join('x')} as its image`);
     }

@@ -3,7 +3,8 @@ import { basename, join } from 'node:path';
 import { type Dim, InputError, type Volume, type VoxelArray } from '@mdt/core';
 import { rescaled } from '@mdt/formats';
 import { readJson } from '../../files.js';
-import { loadLabelMap, readVolume } from '../volume-file.js';
+import { labelMapOf, turnedLike } from '../label-map-file.js';
+import { describeVolume, readVolume } from '../volume-file.js';
 import type { SourceDataset } from '../write-dataset.js';
 import { headWith, imagesIn, type LayoutOptions } from './folder.js';
 import { drawParts } from './parts.js';
@@ -50,8 +51,11 @@ export async function nnDetectionLayout(folder: string, options: LayoutOptions =
       files: [...images, label, table],
       async load() {
         const channels: Volume[] = [];
-        for (const path of images) channels.push(rescaled(await readVolume(path, { dim })));
-        const labelMap = await loadLabelMap(label, dim);
+        for (const path of images) {
+          const one = rescaled(await readVolume(path, { dim }));
+          channels.push(channels[0] ? turnedLike(one, await describeVolume(path, dim), channels[0]) : one);
+        }
+        const labelMap = await labelMapOf(label, channels[0]!);
         const { instances } = (await readJson(table)) as { instances?: Record<string, number> };
         if (typeof instances !== 'object' || instances === null) {
           throw new InputError('invalid-data', `${table}: instances is missing, expected { id: class number }`);

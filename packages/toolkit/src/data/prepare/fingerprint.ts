@@ -33,6 +33,11 @@ export async function sha256Of(path: string): Promise<string> {
   return hash.digest('hex');
 }
 
+export const sha256OfBytes = ({ buffer, byteOffset, byteLength }: ArrayBufferView): string =>
+  createHash('sha256')
+    .update(new Uint8Array(buffer, byteOffset, byteLength))
+    .digest('hex');
+
 export const sha256OfText = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 export async function fingerprintOf(folder: string, source: SourceCase): Promise<Fingerprint> {

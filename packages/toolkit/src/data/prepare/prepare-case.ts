@@ -1,12 +1,12 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { objectsFromLabelMap } from '@mdt/augment';
-import { type Dim, InputError, type PerAxis, partOf, perAxis, pointsToPhysical, type Volume } from '@mdt/core';
+import { type Dim, InputError, type PerAxis, partOf, type Volume } from '@mdt/core';
 import { encodeNpy, type Normalisation, normalise } from '@mdt/formats';
-import { resample } from '@mdt/native-ops';
+import { resampleVolume } from '@mdt/predictor';
 import { writeFileAtomic } from '../../files.js';
 import type { CaseEntry } from '../dataset-json.js';
-import { labelsById } from '../object-labels.js';
+import { checkSameSize, labelsById } from '../object-labels.js';
 import type { SourceCase } from '../write-dataset.js';
 import { type Fingerprint, fingerprintOf } from './fingerprint.js';
 import type { PrepareSettings } from './settings.js';
@@ -48,6 +48,7 @@ export async function prepareCase(source: SourceCase, task: PrepareCaseTask): Pr
   // First the fingerprint: a file that changes while it is read makes the case stale, not silently wrong.
   const fingerprint = await fingerprintOf(from, source);
   const { image: stored, labelMap: storedIds, objectClasses } = await source.load();
+  checkSameSize(stored, storedIds, `case '${id}'`);
   let image: Volume<Dim, Float32Array> = { ...stored, data: Float32Array.from(stored.data) };
   let ids: Volume<Dim, Int32Array> = { ...stored, channels: 1, data: Int32Array.from(storedIds.data) };
   if (!image.data.every(Number.isFinite))
@@ -59,7 +60,7 @@ export async function prepareCase(source: SourceCase, task: PrepareCaseTask): Pr
   }
   if (settings.spacing) {
     const spacing = settings.spacing;
-    [image, ids] = [resampled(image, spacing, 'linear'), resampled(ids, spacing, 'nearest')];
+    [image, ids] = [resampleVolume(image, { spacing }), resampleVolume(ids, { spacing, order: 'nearest' })];
   }
   image = normalise(image, task.normalise);
   const objectLabels = labelsById(classes, { id, objectClasses }, ids.data, source.files[0] ?? id);
@@ -124,24 +125,4 @@ function bodyOf(
   if (boxes.length === 0) return sides.map((n) => [0, n]);
   const reach = Array.from(spacing as PerAxis, (step) => Math.ceil(margin / step));
   return sides.map((n, d) => [Math.max(0, boxes[d]! - reach[d]!), Math.min(n, boxes[sides.length + d]! + reach[d]!)]);
-}
-
-/** As many voxels as fit into the old extent, rounded; the outer edge of the first voxel stays where it was. */
-function resampled<A extends Float32Array | Int32Array>(
-  source: Volume<Dim, A>,
-  spacing: readonly number[],
-  order: 'linear' | 'nearest',
-): Volume<Dim, A> {
-  const { dim, channels } = source;
-  const steps = spacing.map((step, d) => step / source.spacing[d]!);
-  const outputSize = steps.map((step, d) => Math.max(1, Math.round(source.size[d]! / step)));
-  // Voxel i of the result has its centre (i + ½) new steps from the edge, which is (i + ½) · step − ½ in old voxels.
-  const affine = steps.flatMap((step, d) => [...steps.map((_, other) => (other === d ? step : 0)), step / 2 - 0.5]);
-  const grid = { values: source.data, size: source.size, channels };
-  const data = resample(grid, { dim, outputSize, affine, order, mode: 'nearest' }) as A;
-  const origin = pointsToPhysical(
-    steps.map((step) => step / 2 - 0.5),
-    source,
-  );
-  return { ...source, data, size: perAxis(dim, outputSize), spacing: perAxis(dim, spacing), origin: perAxis(dim, origin) };
 }

@@ -4,9 +4,10 @@ import { type Dim, InputError, perAxis } from '@mdt/core';
 import { formatOfEnding, imageEnding, rescaled } from '@mdt/formats';
 import { type DatasetJson, parseDatasetJson } from '../dataset-json.js';
 import { readInput, readStart } from '../input-file.js';
+import { labelMapOf } from '../label-map-file.js';
 import { type LayoutName, layoutNames, openLayout } from '../layouts/index.js';
 import { labelledIn } from '../object-labels.js';
-import { loadLabelMap, readVolume } from '../volume-file.js';
+import { readVolume } from '../volume-file.js';
 import type { SourceDataset } from '../write-dataset.js';
 
 /** What is prepared: a folder with `dataset.json`, or one in another layout. */
@@ -49,7 +50,7 @@ async function datasetSource(folder: string): Promise<SourceDataset> {
           ...(entry.origin && { origin: perAxis<Dim>(dim, entry.origin) }),
           ...(entry.direction && { direction: entry.direction }),
         };
-        const map = await loadLabelMap(labels, dim);
+        const map = await labelMapOf(labels, placed);
         const { data, labels: ofObjects } = labelledIn(json, entry, map, labels);
         const objectClasses =
           objects === 'components'

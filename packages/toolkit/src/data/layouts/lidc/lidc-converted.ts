@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { InputError, type Volume } from '@mdt/core';
 import { rescaled } from '@mdt/formats';
 import { missing } from '../../input-file.js';
-import { loadLabelMap, readVolume } from '../../volume-file.js';
+import { labelMapOf } from '../../label-map-file.js';
+import { readVolume } from '../../volume-file.js';
 import type { SourceDataset } from '../../write-dataset.js';
 import { numberOf, readCsv, rowsBy } from '../csv.js';
 import { headWith } from '../folder.js';
@@ -80,7 +81,7 @@ function ratingsOf(rows: readonly { row: Record<string, string>; where: string }
 }
 
 async function maskOf(path: string, image: Volume<3>): Promise<LocalMask | undefined> {
-  const { data, size } = await loadLabelMap(path, 3);
+  const { data, size } = await labelMapOf(path, image);
   if (size.join() !== image.size.join()) {
     throw new InputError('shape-mismatch', `${path}: size ${size.join('x')}, expected ${image.size.join('x')} as the scan`);
   }
