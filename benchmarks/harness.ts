@@ -140,20 +140,25 @@ export interface BenchmarkOptions {
 }
 
 /**
- * Runs cases, prints a table and writes `results/NAME.json`. Options on the command line: `--only TEXT` runs the cases whose
- * name holds the text (the others keep their rows in the file), `--repeat N`, `--dry` writes nothing.
+ * Runs cases, prints a table and writes `results/NAME.json`. Options on the command line: `--only TEXT`, once or more, runs the
+ * cases whose name holds a text (the others keep their rows in the file), `--repeat N`, `--dry` writes nothing.
  */
 export async function benchmark(name: string, cases: readonly Case[], options: BenchmarkOptions = {}): Promise<Row[]> {
   const { values } = parseArgs({
-    options: { only: { type: 'string', default: '' }, repeat: { type: 'string' }, dry: { type: 'boolean', default: false } },
+    options: {
+      only: { type: 'string', multiple: true, default: [''] },
+      repeat: { type: 'string' },
+      dry: { type: 'boolean', default: false },
+    },
     allowPositionals: false,
     strict: false,
   });
   const repeat = values.repeat === undefined ? (options.repeat ?? 5) : Number(values.repeat);
   if (!(Number.isInteger(repeat) && repeat >= 1))
     throw new RangeError(`--repeat is ${values.repeat}, expected an integer from 1`);
-  const chosen = cases.filter((one) => one.name.includes(String(values.only)));
-  if (chosen.length === 0) throw new RangeError(`--only ${values.only}: no case holds it; there are ${names(cases)}`);
+  const wanted = values.only as string[];
+  const chosen = cases.filter((one) => wanted.some((text) => one.name.includes(text)));
+  if (chosen.length === 0) throw new RangeError(`--only ${wanted.join(' --only ')}: no case holds it; there are ${names(cases)}`);
   const rows: Row[] = [];
   for (const one of chosen) rows.push(...(await runCase(one, { repeat, warmUp: options.warmUp ?? 1 })));
   console.log(`\n${formatRows(rows)}`);

@@ -1,4 +1,4 @@
-// npm run learn -- [--minutes N] [--detectors A,B] [--tasks A,B] [--seeds N] [--out DIR]: see benchmarks/learn.ts.
+// npm run learn -- [--detectors A,B] [--tasks A,B] [--seeds A,B] [--out DIR]: see benchmarks/learn.ts.
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
