@@ -33,9 +33,3 @@ test('the TypeScript of the README type-checks against the packages and is short
 test('a wrong option in such an example is found', () => {
   expect(errorsIn(examples[0]!.replace('batchSize: 2', 'batchsize: 2'))).toEqual([expect.stringContaining('batchsize')]);
 });
-
-test('every file that the README links to is there', () => {
-  const links = [...readme.matchAll(/\]\((?!https?:)([^)]+)\)/g)].map((match) => join(root, match[1]!));
-  expect(links.length).toBeGreaterThan(5);
-  expect(links.filter((path) => !ts.sys.fileExists(path) && !ts.sys.directoryExists(path))).toEqual([]);
-});

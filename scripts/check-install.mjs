@@ -1,6 +1,7 @@
 // npm run check:install: installs the packed @mdt/native-ops into a clean folder outside the checkout, three times: without a
 // compiler, with one, and with nvcc too, and runs an op on each. Wants a finished set-up and, for the last part, nvcc.
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+// Then the packed command, without a compiler, predicts a scan with a model file, without TensorFlow.js and libtorch.
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, delimiter, dirname, join } from 'node:path';
 import { findNvcc } from '../packages/native-ops/scripts/cuda-toolkit.mjs';
@@ -39,7 +40,7 @@ async function pack(name) {
   });
   return join(
     clean,
-    readdirSync(clean).find((file) => file.startsWith(`mdt-${name}-`)),
+    readdirSync(clean).find((file) => new RegExp(`^mdt-${name}-\\d`).test(file)),
   );
 }
 
@@ -75,21 +76,62 @@ function folderWith(name, tarballs) {
   return folder;
 }
 
+/** What `@mdt/toolkit` is made of; not @mdt/tfjs-torch, which a model file does without. */
+const commandParts = [
+  ...['wbc', 'eval-coco', 'formats', 'augment', 'decode', 'predictor', 'backbone', 'detectors'],
+  ...['onnx', 'onnx-export', 'viewer', 'toolkit'],
+];
+/** Seconds that a prediction of a small scan may take from the first to the last moment of the command. */
+const longestStart = 3;
+
+/** `mdt predict model.onnx scan.nii.gz` of the packed packages, in a folder without TensorFlow.js. */
+async function predictionWithModel(tarballs, bare) {
+  const folder = folderWith('command', tarballs);
+  await expectRun('npm', ['install', '--no-audit', '--no-fund'], {
+    cwd: folder,
+    env: { ...bare, ONNXRUNTIME_NODE_INSTALL: 'skip' }, // CUDA's libraries are not asked for
+  });
+  for (const name of ['@tensorflow', '@mdt/tfjs-torch'])
+    rmSync(join(folder, 'node_modules', name), { recursive: true, force: true });
+  const script = at('packages/onnx-export/test/write-model.ts');
+  const made = ['model.onnx', 'scan.nii.gz'].map((name) => join(folder, name));
+  await expectRun(process.execPath, ['--import', 'tsx', script, 'RetinaUNet3D', ...made], {
+    cwd: at('.'),
+    env: { TSX_TSCONFIG_PATH: at('tsconfig.json') },
+  });
+  const mdt = join(folder, 'node_modules/@mdt/toolkit/dist/cli.js');
+  let least = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < 3; i++) {
+    const began = performance.now();
+    await expectRun(process.execPath, [mdt, 'predict', 'model.onnx', 'scan.nii.gz', '--json'], { cwd: folder, env: bare });
+    least = Math.min(least, (performance.now() - began) / 1000);
+  }
+  const { cases } = JSON.parse(readFileSync(join(folder, 'predictions.json'), 'utf8'));
+  expect(cases[0].detections.length > 0, 'detections', cases[0]);
+  expect(least < longestStart, `a prediction within ${longestStart} s`, least);
+  return least;
+}
+
 const started = performance.now();
 const title = (text) => console.log(`${((performance.now() - started) / 1000).toFixed(0).padStart(3)} s  ${text}`);
 try {
-  const tarballs = [await pack('core'), await pack('native-ops')];
+  const ops = [await pack('core'), await pack('native-ops')];
   const bare = { PATH: pathWithoutCompilers(), CUDACXX: '/nowhere/nvcc', CXX: '', CC: '' };
-  const without = await installed(folderWith('without', tarballs), ['install'], bare);
+  const without = await installed(folderWith('without', ops), ['install'], bare);
   expect(!without.native && /build-native\.mjs/.test(without.reason), 'the TypeScript twin and a way out', without);
   expect(without.warnings.length === 1 && without.warnings[0] === without.reason, 'one warning', without);
   title('without a compiler: TypeScript, said once');
 
-  const folder = folderWith('with', tarballs);
+  const folder = folderWith('with', ops);
   const compiled = await installed(folder, ['install'], { CUDACXX: '/nowhere/nvcc' });
   expect(compiled.native && !compiled.cuda.available, 'the C++ ops alone', compiled);
   expect(/does not exist/.test(compiled.cuda.reason) && compiled.warnings.length === 0, 'no CUDA ops and no warning', compiled);
   title('with a compiler: C++');
+
+  const tarballs = [...ops];
+  for (const name of commandParts) tarballs.push(await pack(name));
+  const seconds = await predictionWithModel(tarballs, bare);
+  title(`mdt predict with a model file, without a compiler and TensorFlow.js: ${seconds.toFixed(2)} s from start to end`);
 
   if (!findNvcc()) throw new Error('there is no nvcc, so the install with CUDA cannot be seen');
   const withCuda = await installed(folder, ['rebuild'], { MDT_CUDA_ARCHS: 'compute_75' }); // PTX alone compiles fastest
@@ -102,7 +144,7 @@ try {
   title(`with nvcc: C++ and CUDA; ${withCuda.cuda.reason.replace(folder, '…')}`);
 
   // A binary put where a release puts it serves without a compiler and without a change.
-  const prebuilt = folderWith('prebuilt', tarballs);
+  const prebuilt = folderWith('prebuilt', ops);
   await expectRun('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: prebuilt });
   const prebuilds = join(prebuilt, 'node_modules/@mdt/native-ops/prebuilds', `${process.platform}-${process.arch}`);
   mkdirSync(prebuilds, { recursive: true });

@@ -11,10 +11,11 @@ import { at, root } from './setup/workspace.mjs';
 const modules = {
   formats: { module: 'packages/formats/test/fuzz.ts' },
   models: { module: 'packages/onnx-export/test/fuzz.ts' },
+  viewer: { module: 'packages/viewer/test/fuzz.ts' },
   native: { module: 'packages/native-ops/test/fuzz.ts', prepare: sanitizedNativeOps },
 };
-/** A part that is silent for so long hangs: it speaks every few hundred inputs, which take a second each at most. */
-const silence = 60_000;
+/** A part that is silent for so many seconds hangs: it speaks every few hundred inputs, which take a second each at most. */
+const silence = 60;
 
 if (process.send) await child();
 else await parent();
@@ -60,25 +61,24 @@ function askProcess(task, environment) {
       env,
     });
     let last = 'the start';
-    let timer;
+    // Seconds are counted one by one, as a machine that was suspended takes this process down with the other.
+    let silent = 0;
+    const timer = setInterval(() => {
+      if (++silent >= silence) answer({ error: `silent for ${silence} s after ${last}` });
+    }, 1000);
     const answer = (result) => {
-      clearTimeout(timer);
+      clearInterval(timer);
       process_.removeAllListeners();
       process_.kill('SIGKILL');
       resolve(result);
     };
-    const wait = () => {
-      clearTimeout(timer);
-      timer = setTimeout(() => answer({ error: `silent for ${silence / 1000} s after ${last}` }), silence);
-    };
     process_.on('message', (message) => {
       if (message.progress === undefined) return answer(message);
       last = `input ${message.progress}`;
-      wait();
+      silent = 0;
     });
     process_.on('exit', (code, signal) => answer({ error: `the process ended (${signal ?? code}) after ${last}` }));
     process_.send(task);
-    wait();
   });
 }
 

@@ -1,7 +1,7 @@
 // Sets up a checkout: the pinned pnpm, the dependencies, libtorch, the native addons, the packages, data sets if asked.
 // Everything lands inside the checkout. A step whose inputs are as they were is passed over.
 //
-//   node scripts/setup.mjs [--data NAME,NAME…] [--no-libtorch]
+//   node scripts/setup.mjs [--data NAME,NAME…] [--no-libtorch] [--onnx-tools]
 import { existsSync, readdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -161,7 +161,12 @@ async function provideData(names, say) {
   return changed ? 'ready' : 'unchanged';
 }
 
-async function setUp({ data, withLibtorch }) {
+async function provideTools() {
+  const { provideOnnxTools } = await import('./setup/python.mjs');
+  return (await provideOnnxTools()) ? 'installed' : 'unchanged';
+}
+
+async function setUp({ data, withLibtorch, withOnnxTools }) {
   await step(`node ${process.versions.node}`, () => {
     checkNode();
     return 'fine';
@@ -185,15 +190,23 @@ async function setUp({ data, withLibtorch }) {
     const { built, count } = await buildPackages();
     return built.length === 0 ? 'unchanged' : `built ${built.length} of ${count} (${built.join(', ')})`;
   });
+  if (withOnnxTools) await step("onnxruntime's tools for Python, into .mdt/onnx-tools", provideTools);
   if (data.length > 0) await step(`data sets ${data.join(', ')}`, (say) => provideData(data, say));
 }
 
 function options() {
   try {
-    const { values } = parseArgs({ options: { data: { type: 'string', default: '' }, 'no-libtorch': { type: 'boolean' } } });
-    return { data: values.data.split(',').filter(Boolean), withLibtorch: !values['no-libtorch'] };
+    const { values } = parseArgs({
+      options: {
+        data: { type: 'string', default: '' },
+        'no-libtorch': { type: 'boolean' },
+        'onnx-tools': { type: 'boolean', default: false },
+      },
+    });
+    const data = values.data.split(',').filter(Boolean);
+    return { data, withLibtorch: !values['no-libtorch'], withOnnxTools: values['onnx-tools'] };
   } catch (error) {
-    throw new SetupError(`${error.message}. Known options: --data NAME,NAME… and --no-libtorch.`);
+    throw new SetupError(`${error.message}. Known options: --data NAME,NAME…, --no-libtorch and --onnx-tools.`);
   }
 }
 

@@ -24,8 +24,9 @@ function totals({ testResults = [], numPassedTests: passed = 0, numFailedTests =
 
 const setUp = await show([
   at('scripts/setup.mjs'),
+  '--onnx-tools',
   '--data',
-  'nuclei-2d,nuclei-3d,ct,ct-files,nrrd-files,nifti-files,dicom-files',
+  'nuclei-2d,nuclei-3d,ct,ct-files,nrrd-files,nifti-files,dicom-files,lidc-annotations',
 ]);
 if (setUp !== 0) {
   console.log('0 passed, 1 failed, 0 skipped');

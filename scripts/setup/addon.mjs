@@ -7,10 +7,13 @@ import { sources } from '../../packages/tfjs-torch/scripts/sources.mjs';
 import { at, run, SetupError, tail } from './workspace.mjs';
 
 const csrc = at('packages/tfjs-torch/csrc');
+/** What more than one source is made of; csrc/avx2 compiles three of the sources once more. */
 const headers = () =>
-  readdirSync(csrc)
-    .filter((file) => file.endsWith('.h'))
-    .map((file) => join(csrc, file));
+  [csrc, join(csrc, 'avx2')].flatMap((folder) =>
+    readdirSync(folder)
+      .filter((file) => /\.(h|inc)$|^(direct_conv|direct_kernels|winograd)\.cc$/.test(file))
+      .map((file) => join(folder, file)),
+  );
 const changed = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0);
 
 /**
