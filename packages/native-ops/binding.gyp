@@ -11,7 +11,8 @@
         "csrc/napi/masks.cc",
         "csrc/napi/resample.cc",
         "csrc/napi/roi_align.cc",
-        "csrc/napi/soft_nms.cc"
+        "csrc/napi/soft_nms.cc",
+        "csrc/napi/weighted_clusters.cc"
       ],
       "defines": ["NAPI_VERSION=8"],
       "cflags": ["-O3", "-Wall", "-Wextra"],

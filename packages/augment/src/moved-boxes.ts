@@ -1,5 +1,6 @@
 import type { Dim, PerAxis } from '@mdt/core';
 import type { Sample } from './sample.js';
+import type { Displacements } from './spatial/elastic.js';
 
 /** A position in the new image, from one in the old. Edges of voxels are whole numbers. */
 export type PositionMap = (position: Float64Array) => Float64Array;
@@ -48,7 +49,7 @@ const rounds = 12;
  *
  * @param affine `dim` rows `[matrix, offset]`, from the result to the source
  */
-export function inverseMap(affine: readonly number[], size: ArrayLike<number>, displacement?: Float32Array): PositionMap {
+export function inverseMap(affine: readonly number[], size: ArrayLike<number>, field?: Displacements): PositionMap {
   const dim = size.length;
   const rows = Array.from({ length: dim }, (_, row) => affine.slice(row * (dim + 1), (row + 1) * (dim + 1)));
   return (edge) => {
@@ -57,15 +58,36 @@ export function inverseMap(affine: readonly number[], size: ArrayLike<number>, d
       edge.map((value) => value - 0.5),
     );
     const found = target.slice();
-    for (let round = 0; displacement && round < rounds; round++) {
-      const cell = found.reduce(
-        (index, value, d) => index * size[d]! + Math.max(0, Math.min(size[d]! - 1, Math.round(value))),
-        0,
-      );
-      for (let d = 0; d < dim; d++) found[d] = target[d]! - displacement[cell * dim + d]!;
+    for (let round = 0; field && round < rounds; round++) {
+      const moved = displacementAt(field, size, found);
+      for (let d = 0; d < dim; d++) found[d] = target[d]! - moved[d]!;
     }
     return found.map((value) => value + 0.5);
   };
+}
+
+/** The displacement at a position; beyond the image it is that of the border. */
+function displacementAt(
+  { displacement, displacementStep: step }: Displacements,
+  size: ArrayLike<number>,
+  position: Float64Array,
+) {
+  const dim = size.length;
+  const vectors = Array.from(size, (n) => Math.ceil((n - 1) / step) + 1);
+  const at = position.map((value, d) => Math.max(0, Math.min(size[d]! - 1, value)) / step);
+  const result = new Float64Array(dim);
+  for (let corner = 0; corner < 2 ** dim; corner++) {
+    let weight = 1;
+    let index = 0;
+    for (let d = 0; d < dim; d++) {
+      const higher = (corner >> d) & 1;
+      const share = at[d]! % 1;
+      weight *= higher ? share : 1 - share;
+      index = index * vectors[d]! + Math.floor(at[d]!) + higher;
+    }
+    if (weight > 0) for (let d = 0; d < dim; d++) result[d]! += weight * displacement[index * dim + d]!;
+  }
+  return result;
 }
 
 /** The position that the affine takes to `position`. */

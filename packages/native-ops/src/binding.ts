@@ -39,6 +39,7 @@ type ResampleArguments = [
   /** [dim, dim + 1] */
   affine: Float64Array,
   displacement: Float32Array | null,
+  displacementStep: number,
   coordinates: Float32Array | null,
   dim: number,
   /** Place in the list of `ResampleOptions.order`. */
@@ -71,6 +72,22 @@ type GreedyClustersArguments = [
   inclusive: boolean,
   ...Execution,
 ];
+type WeightedClustersArguments = [
+  boxes: Reals,
+  scores: Reals,
+  weights: Reals,
+  overlaps: Reals,
+  groups: Int32Array,
+  patches: Int32Array,
+  dim: number,
+  iouThreshold: number,
+  predictionsPerTile: number,
+  missingWeight: number,
+  sizeWeight: boolean,
+  countBoxes: boolean,
+  inclusive: boolean,
+  ...Execution,
+];
 type ComponentsArguments = [
   values: VoxelArray,
   size: Int32Array,
@@ -99,6 +116,7 @@ export interface NativeOps {
   components(...args: ComponentsArguments): ComponentsResult;
   pasteMasks(...args: PasteMasksArguments): Float32Array | Uint8Array;
   greedyClusters(...args: GreedyClustersArguments): Int32Array;
+  weightedClusters(...args: WeightedClustersArguments): [boxes: Float64Array, scores: Float64Array, groups: Int32Array];
   softNms(...args: SoftNmsArguments): [kept: Int32Array, scores: Float64Array];
   resample(values: VoxelArray, ...args: ResampleArguments): VoxelArray;
   roiAlign(maps: readonly Float32Array[], ...args: RoiArguments): Float32Array;

@@ -50,6 +50,13 @@ export {
 } from './ops/roi-align.js';
 export { type RoiLevelOptions, roiLevels } from './ops/roi-levels.js';
 export { type SoftNmsOptions, type SoftNmsResult, softNms, softNmsAsync } from './ops/soft-nms.js';
+export {
+  type ClusterCandidates,
+  type WeightedClusters,
+  type WeightedClustersOptions,
+  weightedClusters,
+  weightedClustersAsync,
+} from './ops/weighted-clusters.js';
 export type { Boundary } from './reference/boundary.js';
 export type { Interpolation } from './reference/resample.js';
 export { eachTap as eachRoiTap, type RoiTask } from './reference/roi-align.js';

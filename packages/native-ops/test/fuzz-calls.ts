@@ -23,6 +23,13 @@ const calls: { readonly [O in Op]: (random: Random) => unknown[] } = {
     const layers = groups && !linked ? groups : Int32Array.from({ length: n }, () => random.integer(0, 5));
     return [boxes, layers, linked ? links : null, dim, random.next(), random.next() < 0.5, threads(random)];
   },
+  weightedClusters: (random) => {
+    const { dim, boxes, scores, n } = scoredBoxes(random);
+    const reals = () => Float64Array.from({ length: n }, () => random.uniform(0, 3));
+    const ids = () => Int32Array.from({ length: n }, () => random.integer(-2, 4));
+    const rule = [random.next(), random.uniform(0, 9), random.next(), random.next() < 0.5, random.next() < 0.5];
+    return [boxes, scores, reals(), reals(), ids(), ids(), dim, ...rule, random.next() < 0.5, threads(random)];
+  },
   roiAlign: (random) => {
     const { maps, rest } = rois(random);
     return [maps, ...rest];
@@ -36,9 +43,11 @@ const calls: { readonly [O in Op]: (random: Random) => unknown[] } = {
     const [size, outputSize, channels] = [sizes(random, dim, 6), sizes(random, dim, 6), random.integer(1, 4)];
     const values = voxels(random, product(size) * channels);
     const affine = Float64Array.from({ length: dim * (dim + 1) }, () => random.normal());
-    const field = () => (random.next() < 0.3 ? floats(random, product(outputSize) * dim, 8) : null);
+    const step = random.next() < 0.5 ? 1 : random.integer(1, 5);
+    const vectors = outputSize.map((n: number) => Math.ceil((n - 1) / step) + 1);
+    const field = (cells: ArrayLike<number>) => (random.next() < 0.3 ? floats(random, product(cells) * dim, 8) : null);
     const how = [random.integer(0, 3), random.integer(0, 6), random.normal()];
-    return [values, size, channels, outputSize, affine, field(), field(), dim, ...how, threads(random)];
+    return [values, size, channels, outputSize, affine, field(vectors), step, field(outputSize), dim, ...how, threads(random)];
   },
   components: (random) => {
     const dim = random.integer(2, 4);

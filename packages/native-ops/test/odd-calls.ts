@@ -16,6 +16,7 @@ const boxes = (dim: Dim) =>
   Float64Array.from([1, 1.5, 2, 4, 3.5, 5, /**/ 0.5, 2, 2, 3.5, 4, 4.5, /**/ 4, 4, 4, 5, 5, 5].filter((_, i) => i % 3 < dim));
 const scores = () => Float32Array.of(0.5, 0.9, 0.7);
 const ints = (...values: number[]) => Int32Array.from(values);
+const floats = (...values: number[]) => Float32Array.from(values);
 const noise = (length: number) => Float32Array.from({ length }, (_, i) => Math.sin(7 * i + 1));
 const side = 4;
 const size = (dim: Dim) => new Array<number>(dim).fill(side);
@@ -68,6 +69,15 @@ export const subjects: Readonly<Record<string, Subject>> = {
     perBox: ['boxes', 'groups'],
     call: (a: { boxes: Float64Array; groups: Int32Array }, dim, form) =>
       both(ops.greedyClusters, ops.greedyClustersAsync, form)(a.boxes, { dim, iouThreshold: 0.2, groups: a.groups }),
+  },
+  weightedClusters: {
+    arrays: (dim) => ({
+      ...{ boxes: boxes(dim), scores: floats(0.5, 0.4, 0.3), weights: floats(1, 1, 1), overlaps: floats(1, 2, 1) },
+      ...{ groups: ints(0, 0, 1), patches: ints(0, 1, 0) },
+    }),
+    perBox: ['boxes', 'scores', 'weights', 'overlaps', 'groups', 'patches'],
+    call: (a: ops.ClusterCandidates, dim, form) =>
+      both(ops.weightedClusters, ops.weightedClustersAsync, form)(a, { dim, iouThreshold: 0.2, predictionsPerTile: 2 }),
   },
   boxIou: pairOf(ops.boxIou, ops.boxIouAsync),
   boxGiou: pairOf(ops.boxGiou, ops.boxGiouAsync),

@@ -1,6 +1,6 @@
 import { type Dim, InputError, refuseUnknownKeys } from '@mdt/core';
 import { type Augmentation, augmentation, checkProbability, checkRange, type Range } from '../augmentation.js';
-import { convolve, gaussianKernel } from '../spatial/elastic.js';
+import { smooth } from '../smooth.js';
 
 export interface GaussianBlurOptions {
   /** Deviations of the Gaussian in voxels. Default [1, 5]; nnDetection takes [0.5, 1]. */
@@ -30,13 +30,8 @@ export function gaussianBlur<D extends Dim = Dim>(options: GaussianBlurOptions =
       const image = sample.image.slice();
       for (const [c, sigma] of sigmas.entries()) {
         if (!sigma) continue;
-        const kernel = gaussianKernel(sigma);
-        let one: Float32Array = Float32Array.from({ length: image.length / channels }, (_, i) => image[i * channels + c]!);
-        let stride = 1;
-        for (let d = size.length - 1; d >= 0; d--) {
-          one = convolve(one, { length: size[d]!, stride }, kernel, 'reflect');
-          stride *= size[d]!;
-        }
+        const channel = Float32Array.from({ length: image.length / channels }, (_, i) => image[i * channels + c]!);
+        const one = smooth(channel, size, sigma, 'reflect');
         for (let i = 0; i < one.length; i++) image[i * channels + c] = one[i]!;
       }
       return { ...sample, image };

@@ -107,8 +107,8 @@ function warp<D extends Dim>(sample: Sample<D>, params: SpatialParams, options: 
     const weights = matrix.slice(row * dim, (row + 1) * dim);
     return [...weights, corner[row]! + centre - weights.reduce((sum, weight, d) => sum + weight * middle[d]!, 0)];
   });
-  const displacement = params.elastic ? elasticDisplacements(outputSize, params.elastic) : undefined;
-  const place = { dim, outputSize, affine, ...(displacement && { displacement }) };
+  const field = params.elastic ? elasticDisplacements(outputSize, params.elastic) : undefined;
+  const place = { dim, outputSize, affine, ...field };
   const labels = { ...place, order: 'nearest', mode: 'grid-constant' } as const;
   const image = resample(
     { values: sample.image, size, channels },
@@ -117,7 +117,7 @@ function warp<D extends Dim>(sample: Sample<D>, params: SpatialParams, options: 
   const masks = sample.masks && resample({ values: sample.masks, size, channels: sample.objectLabels.length }, labels);
   return {
     ...sample,
-    ...movedBoxes(sample, outputSize, inverseMap(affine, outputSize, displacement)),
+    ...movedBoxes(sample, outputSize, inverseMap(affine, outputSize, field)),
     size: outputSize,
     image,
     labelMap: hasObjects(sample.labelMap)

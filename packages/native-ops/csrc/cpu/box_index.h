@@ -11,6 +11,7 @@
 #include "../box.h"
 #include "box_lanes.h"
 #include "morton.h"
+#include "sort_keys.h"
 
 namespace mdt {
 
@@ -29,7 +30,7 @@ class BoxIndex {
         centres.max[d] = std::max(centres.max[d], c);
       }
     }
-    std::vector<MortonKey> keys;
+    std::vector<SortKey> keys;
     keys.reserve(count_);
     for (int32_t id : members) keys.push_back({morton_place(boxes[id], centres), groups[id], id});
     sort_keys(keys);

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <type_traits>
 #include <vector>
 
@@ -268,7 +269,11 @@ void resample(const ResampleSource<D, T>& source, const Positions<D>& positions,
   };
 
   const int64_t width = out_size[D - 1];
+  const float* dense = positions.coordinates ? positions.coordinates : positions.displacement;
+  const bool sparse = positions.step > 1 && dense == positions.displacement && dense != nullptr;
   team.for_ranges(rows, std::max<int64_t>(1, kCells / width), [&](int64_t begin, int64_t end) {
+    std::optional<DisplacementRow<D>> between;
+    if (sparse) between.emplace(positions, out_size);
     Chunk<D> chunk;
     int64_t index[D];
     for (int64_t row = begin; row < end; ++row) {
@@ -277,10 +282,15 @@ void resample(const ResampleSource<D, T>& source, const Positions<D>& positions,
         index[d] = rest % out_size[d];
         rest /= out_size[d];
       }
+      const double* vectors = between ? between->read(index) : nullptr;
       for (int64_t first = 0; first < width; first += kChunk) {
         const auto count = static_cast<int>(std::min<int64_t>(kChunk, width - first));
         T* to = out + (row * width + first) * channels;
-        place_cells(positions, index, row * width, first, width, chunk);
+        if (between) {
+          place_cells(positions, index, vectors, first, width, chunk);
+        } else {
+          place_cells(positions, index, dense ? dense + row * width * D : nullptr, first, width, chunk);
+        }
         // Where all cells are outside, an axis may have no second neighbour.
         const int outside = cubic ? kChunk : place(size, strides, interpolation == Interpolation::kLinear ? 0 : 0.5, chunk);
         if (outside < kChunk && interpolation == Interpolation::kLinear) {

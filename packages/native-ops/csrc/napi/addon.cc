@@ -14,6 +14,7 @@ NAPI_MODULE_INIT() {
     mdt::expose_roi_align(env, exports);
     mdt::expose_soft_nms(env, exports);
     mdt::expose_greedy_clusters(env, exports);
+    mdt::expose_weighted_clusters(env, exports);
     return exports;
   });
 }

@@ -12,7 +12,7 @@ namespace mdt {
 namespace {
 
 // resample(values: any typed array, size: Int32Array [dim], channels, outputSize: Int32Array [dim],
-//          affine: Float64Array [dim, dim + 1], displacement: Float32Array | null, coordinates: Float32Array | null, dim,
+//          affine: Float64Array [dim, dim + 1], displacement: Float32Array | null, step, coordinates: Float32Array | null, dim,
 //          order, mode, fill, threads, stop): the same kind of typed array, [...outputSize, channels]
 struct ResampleJob {
   static constexpr const char* op = "resample";
@@ -23,6 +23,7 @@ struct ResampleJob {
   Values<int32_t> out_size;
   Values<double> affine;
   Values<float> displacement;
+  int64_t step = 1;
   Values<float> coordinates;
   bool displaced = false;
   bool placed = false;
@@ -40,6 +41,7 @@ struct ResampleJob {
     affine = args.values<double>("affine");
     displaced = args.has_value();
     displacement = args.optional_values<float>("displacement");
+    step = args.integer("displacementStep", 1, std::numeric_limits<int32_t>::max());
     placed = args.has_value();
     coordinates = args.optional_values<float>("coordinates");
     dim = args.integer("dim", 2, 3);
@@ -50,7 +52,7 @@ struct ResampleJob {
     const double cells = product_of_sizes(args, "size", size, dim);
     expect_length(op, "values", values.size, cells * static_cast<double>(channels), "size and channels");
     expect_length(op, "affine", affine.size(), dim * (dim + 1), "dim rows of dim + 1");
-    if (displaced) expect_length(op, "displacement", displacement.size(), out_cells(args) * dim, "outputSize and axes");
+    if (displaced) expect_length(op, "displacement", displacement.size(), vectors(args) * dim, "outputSize, step and axes");
     if (placed) expect_length(op, "coordinates", coordinates.size(), out_cells(args) * dim, "outputSize and axes");
     out_values = out_cells(args) * static_cast<double>(channels);
   }
@@ -76,6 +78,7 @@ struct ResampleJob {
       for (int e = 0; e <= D; ++e) positions.affine[d][e] = affine[d * (D + 1) + e];
     }
     positions.displacement = displaced ? displacement.data() : nullptr;
+    positions.step = step;
     positions.coordinates = placed ? coordinates.data() : nullptr;
     resample<D, T>(source, positions, to, interpolation, boundary, fill, execution, static_cast<T*>(out));
   }
@@ -83,6 +86,13 @@ struct ResampleJob {
   napi_value result(napi_env, napi_value allocated) const { return allocated; }
 
  private:
+  double vectors(const Arguments& args) const {
+    out_cells(args);  // checks the sizes
+    double count = 1;
+    for (int d = 0; d < dim; ++d) count *= static_cast<double>(vectors_along(out_size[d], step));
+    return count;
+  }
+
   double out_cells(const Arguments& args) const { return product_of_sizes(args, "outputSize", out_size, dim); }
 
   double out_values = 0;

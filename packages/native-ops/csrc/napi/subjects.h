@@ -13,5 +13,6 @@ void expose_greedy_clusters(napi_env env, napi_value exports);
 void expose_masks(napi_env env, napi_value exports);
 void expose_soft_nms(napi_env env, napi_value exports);
 void expose_roi_align(napi_env env, napi_value exports);
+void expose_weighted_clusters(napi_env env, napi_value exports);
 
 }  // namespace mdt

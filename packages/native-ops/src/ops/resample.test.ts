@@ -81,6 +81,13 @@ describe('numbers to redo on paper', () => {
     expect(resample(row(0, 1, 2, 3, 4), options)).toEqual(Float32Array.of(2, 0)); // (0 + 1) · 2, (1 − 1) · 2
   });
 
+  test('of a displacement for every third cell the cells between have their share', () => {
+    const displacement = Float32Array.of(0, 0, 0, 3, 0, 0); // of the cells 0, 3 and 6, the last one behind the end
+    const options = { dim: 2, outputSize: [1, 6], displacement, displacementStep: 3 } as const;
+    // Cell i reads at i + 0, 1, 2, 3, 2, 1.
+    expect(resample(row(0, 10, 20, 30, 40, 50, 60), options)).toEqual(Float32Array.of(0, 20, 40, 60, 60, 60));
+  });
+
   test('channels are read alike', () => {
     const source = { values: Float32Array.of(0, 100, 2, 200), size: [1, 2], channels: 2 };
     expect(resample(source, { dim: 2, outputSize: [1, 1], affine: [1, 0, 0, 0, 1, 0.5] })).toEqual(Float32Array.of(1, 150));
@@ -98,8 +105,10 @@ function randomCase(dim: Dim, seed: number) {
   const Kind = kinds[seed % kinds.length]!;
   const values: VoxelArray = new Kind(product(size) * channels);
   for (let i = 0; i < values.length; i++) values[i] = random.uniform(-300, 300);
-  const field = () => Float32Array.from({ length: product(outputSize) * dim }, () => random.uniform(-2, 8));
-  const way = random.integer(0, 4);
+  const field = (cells: number[]) => Float32Array.from({ length: product(cells) * dim }, () => random.uniform(-2, 8));
+  const way = random.integer(0, 5);
+  const displacementStep = way === 4 ? random.integer(2, 9) : 1;
+  const vectors = outputSize.map((n) => Math.ceil((n - 1) / displacementStep) + 1);
   const isAligned = way === 3; // each axis of the result along one of the source
   const affine = Float64Array.from({ length: dim * (dim + 1) }, (_, i) => {
     const isMixed = i % (dim + 1) < dim && i % (dim + 2) !== 0;
@@ -107,7 +116,8 @@ function randomCase(dim: Dim, seed: number) {
   });
   const options = {
     ...{ dim, outputSize, fill: random.uniform(-9, 9) },
-    ...(way === 0 ? { coordinates: field() } : way === 1 ? { affine, displacement: field() } : { affine }),
+    ...(way === 0 ? { coordinates: field(outputSize) } : { affine }),
+    ...((way === 1 || way === 4) && { displacement: field(vectors), displacementStep }),
     order: interpolations[random.integer(0, 3)]!,
     mode: boundaries[random.integer(0, boundaries.length)]!,
   };
@@ -120,7 +130,7 @@ describe.each([2, 3] as const)('in %dD', (dim) => {
       const { source, options } = randomCase(dim, seed);
       const ours = resample(source, options);
       const identity = Float64Array.from({ length: dim * (dim + 1) }, (_, i) => (i % (dim + 2) === 0 ? 1 : 0));
-      const fields = { affine: identity, displacement: null, coordinates: null };
+      const fields = { affine: identity, displacement: null, displacementStep: 1, coordinates: null };
       const expected = resampleTwin({ ...source, ...fields, ...options });
       if (options.order !== 'cubic') {
         expect(ours).toEqual(expected);
@@ -200,6 +210,9 @@ test.each([
   [{ ...row(1, 2, 3), channels: 2 }, { dim: 2 }, RangeError, 'values has 3 values, expected 6 (size and channels)'],
   [row(1), { dim: 2, affine: [1, 0] }, RangeError, 'affine has 2 values, expected 6'],
   [row(1), { dim: 2, coordinates: new Float32Array(3) }, RangeError, 'coordinates has 3 values, expected 2'],
+  [row(1, 2, 3), { dim: 2, displacement: new Float32Array(6), displacementStep: 2 }, RangeError, '6 values, expected 4'],
+  [row(1), { dim: 2, displacement: new Float32Array(2), displacementStep: 0.5 }, Error, 'displacementStep is 0.5'],
+  [row(1), { dim: 2, displacementStep: 2 }, Error, 'got displacementStep without a displacement'],
   [row(1), { dim: 2, coordinates: new Float64Array(2) }, TypeError, 'coordinates must be Float32Array'],
   [row(1), { dim: 2, coordinates: new Float32Array(2), affine: [1, 0, 0, 0, 1, 0] }, Error, 'got coordinates and affine'],
   [row(1), { dim: 2, order: 'quintic' }, Error, "order is quintic, expected one of 'nearest', 'linear', 'cubic'"],

@@ -1,6 +1,6 @@
 import { InputError, product, type VoxelArray } from '@mdt/core';
 import { type Boundary, boundaries } from '../reference/boundary.js';
-import { type Interpolation, interpolations, type ResampleTask, resampleTwin } from '../reference/resample.js';
+import { type Interpolation, interpolations, type ResampleTask, resampleTwin, vectorsAlong } from '../reference/resample.js';
 import { runAway, runNow } from './execution.js';
 import {
   type Abortable,
@@ -31,8 +31,13 @@ export interface ResampleOptions extends OpOptions {
    * `dim · (dim + 1)` numbers. Cell centres are at whole numbers. Default: the identity.
    */
   affine?: ArrayLike<number>;
-  /** `[...outputSize, dim]`: added to each cell of the result before the affine. */
+  /**
+   * `[...outputSize, dim]`: added to each cell of the result before the affine. With a `displacementStep` it has vectors for every
+   * so many cells only, `ceil((cells − 1) / step) + 1` along each axis.
+   */
   displacement?: Float32Array;
+  /** Cells of the result from one vector of `displacement` to the next; between them is interpolated linearly. Default 1. */
+  displacementStep?: number;
   /** `[...outputSize, dim]`: the position in the source of each cell of the result, instead of affine and displacement. */
   coordinates?: Float32Array;
   /** `cubic` is the B-spline of scipy's order 3, which goes through the values. Default `linear`. */
@@ -68,11 +73,11 @@ export async function resampleAsync<A extends VoxelArray>(source: Grid<A>, optio
   return (await runAway(prepare('resampleAsync', source, options), options.signal)) as A;
 }
 
-const ownKeys = ['outputSize', 'affine', 'displacement', 'coordinates', 'order', 'mode', 'fill'];
+const ownKeys = ['outputSize', 'affine', 'displacement', 'displacementStep', 'coordinates', 'order', 'mode', 'fill'];
 
 function prepare(who: string, source: Grid, options: ResampleOptions) {
   const { dim, threads } = opOptions(who, options, ownKeys);
-  const { displacement = null, coordinates = null, fill = 0 } = options;
+  const { displacement = null, displacementStep = 1, coordinates = null, fill = 0 } = options;
   const { values } = source;
   expectVoxels(who, 'values', values);
   const size = expectSizes(who, 'size', source.size, dim);
@@ -90,16 +95,22 @@ function prepare(who: string, source: Grid, options: ResampleOptions) {
     const other = displacement ? 'displacement' : 'affine';
     throw new InputError('invalid-option', `${who}: got coordinates and ${other}, expected one of them`);
   }
+  expectWhole(who, 'displacementStep', displacementStep, 1);
+  if (displacementStep > 1 && !displacement) {
+    throw new InputError('invalid-option', `${who}: got displacementStep without a displacement, expected both`);
+  }
+  const vectors = { displacement: vectorsAlong(outputSize, displacementStep), coordinates: outputSize };
   for (const [name, field] of Object.entries({ displacement, coordinates })) {
     if (field === null) continue;
     expectKind(who, name, field, Float32Array);
-    expectLength(who, name, field, product(outputSize) * dim, 'outputSize and axes');
+    expectLength(who, name, field, product(vectors[name as keyof typeof vectors]) * dim, 'outputSize and axes');
   }
   const task: ResampleTask = {
-    ...{ dim, values, size, channels, outputSize, affine, displacement, coordinates, order, mode, fill },
+    ...{ dim, values, size, channels, outputSize, affine, displacement, displacementStep, coordinates, order, mode, fill },
   };
   const names = [interpolations.indexOf(order), boundaries.indexOf(mode)] as const;
-  const args = [values, size, channels, outputSize, affine, displacement, coordinates, dim, ...names, fill, threads] as const;
+  const fields = [displacement, displacementStep, coordinates] as const;
+  const args = [values, size, channels, outputSize, affine, ...fields, dim, ...names, fill, threads] as const;
   return { op: 'resample', args, twin: () => resampleTwin(task) } as const;
 }
 

@@ -15,6 +15,7 @@ export interface ResampleTask {
   /** `[dim, dim + 1]` */
   affine: ArrayLike<number>;
   displacement: ArrayLike<number> | null;
+  displacementStep: number;
   coordinates: ArrayLike<number> | null;
   order: Interpolation;
   mode: Boundary;
@@ -86,9 +87,31 @@ function tapsAt(along: readonly (Tap[] | null)[][], index: readonly number[]): T
   return taps;
 }
 
-function positionOf({ dim, affine, displacement, coordinates }: ResampleTask, index: readonly number[], cell: number): number[] {
+/** Vectors per axis of a displacement that has one for every so many cells, the first and the last cell's neighbours included. */
+export const vectorsAlong = (size: ArrayLike<number>, step: number): number[] =>
+  Array.from(size, (n) => Math.ceil((n - 1) / step) + 1);
+
+/** One part of the displacement of a cell, folded along one axis after the other, the last one at the end. */
+function displacementOf(
+  { dim, displacement, displacementStep: step, outputSize }: ResampleTask,
+  index: readonly number[],
+  part: number,
+) {
+  const size = vectorsAlong(outputSize, step);
+  const fold = (d: number, row: number, inner: number): number => {
+    if (d < 0) return displacement![row * dim + part]!;
+    const share = (index[d]! % step) / step;
+    const low = Math.floor(index[d]! / step);
+    const at = (k: number) => fold(d - 1, row + k * inner, inner * size[d]!);
+    return share > 0 ? (1 - share) * at(low) + share * at(low + 1) : at(low);
+  };
+  return fold(dim - 1, 0, 1);
+}
+
+function positionOf(task: ResampleTask, index: readonly number[], cell: number): number[] {
+  const { dim, affine, displacement, coordinates } = task;
   if (coordinates) return Array.from(index, (_, d) => coordinates[cell * dim + d]!);
-  const from = index.map((i, d) => i + (displacement ? displacement[cell * dim + d]! : 0));
+  const from = index.map((i, d) => i + (displacement ? displacementOf(task, index, d) : 0));
   return from.map((_, d) => from.reduce((sum, f, e) => sum + affine[d * (dim + 1) + e]! * f, affine[d * (dim + 1) + dim]!));
 }
 
