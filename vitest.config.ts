@@ -18,5 +18,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    // Pages are drawn without a graphics card: one picture can take longer than the second that is the default here.
+    expect: { poll: { timeout: 60_000, interval: 100 } },
   },
 });

@@ -5,6 +5,7 @@ export * from './dim.js';
 export * from './errors.js';
 export * from './folds.js';
 export * as kernels from './kernels.js';
+export * from './order.js';
 export * from './patch-detector.js';
 export * from './portable-math.js';
 export * from './random.js';

@@ -27,6 +27,15 @@ MDT_HOST_DEVICE Box<D> box_at(const double* rows, std::size_t i) {
   return box;
 }
 
+// All rows, `[n * 2 * D]`.
+template <int D>
+std::vector<Box<D>> boxes_of(const std::vector<double>& rows) {
+  std::vector<Box<D>> boxes;
+  boxes.reserve(rows.size() / (2 * D));
+  for (std::size_t i = 0; i < rows.size() / (2 * D); ++i) boxes.push_back(box_at<D>(rows.data(), i));
+  return boxes;
+}
+
 template <int D>
 MDT_HOST_DEVICE bool is_finite(const Box<D>& box) {
   for (int d = 0; d < D; ++d) {

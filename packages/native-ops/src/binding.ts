@@ -116,7 +116,9 @@ export interface NativeOps {
   components(...args: ComponentsArguments): ComponentsResult;
   pasteMasks(...args: PasteMasksArguments): Float32Array | Uint8Array;
   greedyClusters(...args: GreedyClustersArguments): Int32Array;
-  weightedClusters(...args: WeightedClustersArguments): [boxes: Float64Array, scores: Float64Array, groups: Int32Array];
+  weightedClusters(
+    ...args: WeightedClustersArguments
+  ): [boxes: Float64Array, scores: Float64Array, groups: Int32Array, members: Int32Array];
   softNms(...args: SoftNmsArguments): [kept: Int32Array, scores: Float64Array];
   resample(values: VoxelArray, ...args: ResampleArguments): VoxelArray;
   roiAlign(maps: readonly Float32Array[], ...args: RoiArguments): Float32Array;

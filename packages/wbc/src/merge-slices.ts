@@ -1,6 +1,16 @@
-import { checkDetections, type Detections, type Extent, InputError, realsLike, refuseUnknownKeys } from '@mdt/core';
+import {
+  bestFirst,
+  checkDetections,
+  compareRows,
+  type Detections,
+  type Extent,
+  InputError,
+  numbered,
+  orderedRows,
+  realsLike,
+  refuseUnknownKeys,
+} from '@mdt/core';
 import { greedyClusters } from '@mdt/native-ops';
-import { bestFirst, compareRows, numbered, orderedRows } from './order.js';
 
 export interface MergeSlicesOptions {
   /** Boxes of other slices belong to the same object when they overlap its best box by strictly more; 0 or more. */

@@ -1,7 +1,6 @@
-import { type Detections, type Dim, type Extent, extentOffset, InputError, iouAt, realsLike, refuseUnknownKeys } from '@mdt/core';
-import { greedyClusters } from '@mdt/native-ops';
+import { compareRows, type Detections, type Dim, type Extent, InputError, realsLike, refuseUnknownKeys } from '@mdt/core';
+import { type WeightedClustersOptions, weightedClusters } from '@mdt/native-ops';
 import { type Candidates, checkCandidates } from './candidates.js';
-import { bestFirst, compareRows, numbered } from './order.js';
 
 export interface WbcOptions {
   /** Boxes join a cluster whose best box they overlap by strictly more than this share of their union; 0 or more. */
@@ -53,12 +52,16 @@ export function nnDetectionWbc({ members, iouThreshold = 0.5 }: { members: numbe
  */
 export function weightedBoxClustering<D extends Dim>(candidates: Candidates<D>, options: WbcOptions): Detections<D> {
   const { minScore, legacy, ...settings } = checkOptions(options);
-  checkCandidates(candidates, who);
-  checkValues(candidates);
-  const { dim, boxes, scores } = candidates;
+  const n = checkCandidates(candidates, who);
+  const { dim, boxes, scores, centerWeights: weights, overlapCounts: overlaps, patchIds: patches } = candidates;
   const width = 2 * dim;
-  const clusters = clusterAll(candidates, settings);
-  const { labels } = clusters;
+  const clusters = weightedClusters(
+    { boxes, scores, weights, overlaps, groups: candidates.labels, patches },
+    { dim, ...settings },
+  );
+  // A box that is in no cluster has no size, or a value that is refused.
+  if (clusters.members.reduce((sum, members) => sum + members, 0) < n) checkValues(candidates);
+  const { groups: labels } = clusters;
   const kept: number[] = [];
   for (let c = 0; c < labels.length; c++) if (clusters.scores[c]! > minScore) kept.push(c);
   if (legacy)
@@ -78,137 +81,6 @@ export function weightedBoxClustering<D extends Dim>(candidates: Candidates<D>, 
 
 const who = 'weightedBoxClustering';
 
-/** One entry (of boxes one row) for each cluster. */
-interface Clusters {
-  boxes: Float64Array;
-  scores: Float64Array;
-  labels: Int32Array;
-}
-
-interface Settings {
-  iouThreshold: number;
-  predictionsPerTile: number;
-  extent: Extent;
-  sizeWeight: boolean;
-  countBoxes: boolean;
-  missingWeight: number;
-}
-
-/** The clusters of all classes, by the score of their best box. */
-function clusterAll(candidates: Candidates, settings: Settings): Clusters {
-  const { dim } = candidates;
-  const { iouThreshold, predictionsPerTile, extent, sizeWeight, countBoxes, missingWeight } = settings;
-  const width = 2 * dim;
-  const plus = extentOffset(extent);
-  const { boxes, sizes, scores, labels, weights, overlaps, patches } = ranked(candidates, plus);
-  const owners = greedyClusters(boxes, { dim, iouThreshold, extent, groups: labels });
-  const { clusterOf, found } = numberClusters(owners);
-  const count = found.length;
-  const clusters = { boxes: new Float64Array(count * width), scores: new Float64Array(count), labels: new Int32Array(count) };
-  const weightSums = new Float64Array(count);
-  const scoreSums = new Float64Array(count);
-  const overlapSums = new Float64Array(count);
-  // Candidates lie in order of their scores, as the memory is read best; what belongs to their clusters is little.
-  for (let i = 0, at = 0; i < owners.length; i++, at += width) {
-    const seed = owners[i]!;
-    const cluster = clusterOf[i]!;
-    // The best box counts in full, also where its IoU with itself is not quite 1.
-    const overlap = i === seed ? 1 : iouAt(boxes, seed * width, boxes, at, dim, plus);
-    const weight = overlap * (sizeWeight ? sizes[i]! : 1) * weights[i]!;
-    const scored = scores[i]! * weight;
-    weightSums[cluster]! += weight;
-    scoreSums[cluster]! += scored;
-    overlapSums[cluster]! += overlaps[i]!;
-    for (let k = 0, to = cluster * width; k < width; k++, to++) clusters.boxes[to]! += boxes[at + k]! * scored;
-    if (i === seed) clusters.labels[cluster] = labels[i]!;
-  }
-  const made = countBoxes ? found : distinctPatches(clusterOf, found, patches);
-  for (let c = 0; c < count; c++) {
-    const missing = Math.max(0, (predictionsPerTile * overlapSums[c]!) / found[c]! - made[c]!);
-    for (let k = 0; k < width; k++) clusters.boxes[c * width + k]! /= scoreSums[c]!;
-    clusters.scores[c] = scoreSums[c]! / (weightSums[c]! + (missingWeight * missing * weightSums[c]!) / found[c]!);
-  }
-  return clusters;
-}
-
-/** Clusters by their seeds: which one each box is in, `[n]`, and how many boxes each has. */
-function numberClusters(owners: Int32Array): { clusterOf: Int32Array; found: Int32Array } {
-  const n = owners.length;
-  const clusterOf = new Int32Array(n);
-  const found = new Int32Array(n);
-  let count = 0;
-  for (let i = 0; i < n; i++) {
-    const cluster = owners[i] === i ? count++ : clusterOf[owners[i]!]!; // a seed comes before what it takes
-    clusterOf[i] = cluster;
-    found[cluster]!++;
-  }
-  return { clusterOf, found: found.subarray(0, count) };
-}
-
-/** From how many different patches the boxes of each cluster come. */
-function distinctPatches(clusterOf: Int32Array, found: Int32Array, patches: Int32Array): Int32Array {
-  const ends = new Int32Array(found.length);
-  for (let c = 1; c < ends.length; c++) ends[c] = ends[c - 1]! + found[c - 1]!;
-  const grouped = new Int32Array(patches.length); // the patches of the first cluster, of the second, …
-  for (let i = 0; i < patches.length; i++) grouped[ends[clusterOf[i]!]!++] = patches[i]!;
-  const lastIn = new Int32Array(2 * patches.length).fill(-1); // per patch: the last cluster that it is in
-  const distinct = new Int32Array(found.length);
-  for (let c = 0, m = 0; c < ends.length; c++) {
-    for (; m < ends[c]!; m++) {
-      if (lastIn[grouped[m]!] !== c) distinct[c]!++;
-      lastIn[grouped[m]!] = c;
-    }
-  }
-  return distinct;
-}
-
-/** The candidates that have a size, best score first; equal scores are ordered by all else that a candidate has. */
-function ranked(candidates: Candidates, plus: 0 | 1) {
-  const { dim, boxes, scores, labels, patchIds, centerWeights, overlapCounts } = candidates;
-  const width = 2 * dim;
-  const all = labels.length;
-  const order = bestFirst(
-    scores,
-    (i, j) =>
-      labels[i]! - labels[j]! ||
-      compareRows(boxes, width, i, j) ||
-      patchIds[i]! - patchIds[j]! ||
-      centerWeights[i]! - centerWeights[j]! ||
-      overlapCounts[i]! - overlapCounts[j]!,
-  );
-  const reals = (each = 1) => new Float64Array(all * each);
-  const sorted = { boxes: reals(width), sizes: reals(), scores: reals(), weights: reals(), overlaps: reals() };
-  const sortedLabels = new Int32Array(all);
-  const sortedPatches = new Int32Array(all);
-  let n = 0;
-  for (let rank = 0; rank < all; rank++) {
-    const i = order[rank]!;
-    const size = sizeOf(boxes, i * width, dim, plus);
-    if (!(size > 0 && size < Number.POSITIVE_INFINITY)) continue;
-    for (let k = 0, from = i * width, to = n * width; k < width; k++) sorted.boxes[to++] = boxes[from++]!;
-    sorted.sizes[n] = size;
-    sorted.scores[n] = scores[i]!;
-    sorted.weights[n] = centerWeights[i]!;
-    sorted.overlaps[n] = overlapCounts[i]!;
-    sortedLabels[n] = labels[i]!;
-    sortedPatches[n] = patchIds[i]!;
-    n++;
-  }
-  return {
-    ...sorted,
-    boxes: sorted.boxes.subarray(0, n * width),
-    labels: sortedLabels.subarray(0, n),
-    patches: numbered(sortedPatches.subarray(0, n)),
-  };
-}
-
-/** Product of the sides; 0 when one of them is not positive. */
-function sizeOf(boxes: ArrayLike<number>, at: number, dim: Dim, plus: 0 | 1): number {
-  let size = 1;
-  for (let d = 0; d < dim; d++) size *= Math.max(0, boxes[at + dim + d]! - boxes[at + d]! + plus);
-  return size;
-}
-
 const optionNames = [
   'iouThreshold',
   'predictionsPerTile',
@@ -220,7 +92,7 @@ const optionNames = [
   'legacy',
 ];
 
-function checkOptions(options: WbcOptions): Settings & { minScore: number; legacy: boolean } {
+function checkOptions(options: WbcOptions): Omit<WeightedClustersOptions, 'dim'> & { minScore: number; legacy: boolean } {
   refuseUnknownKeys(who, options, optionNames);
   const { iouThreshold, predictionsPerTile, extent = 'half-open', minScore = 0.01, legacy = false } = options;
   const { sizeWeight = true, found = 'patches', missingWeight = 1 } = options;

@@ -1,6 +1,16 @@
-import { checkDetections, type Detections, type Dim, InputError, iouAt, numBoxes, realsLike, refuseUnknownKeys } from '@mdt/core';
+import {
+  bestFirst,
+  checkDetections,
+  compareRows,
+  type Detections,
+  type Dim,
+  InputError,
+  iouAt,
+  numBoxes,
+  realsLike,
+  refuseUnknownKeys,
+} from '@mdt/core';
 import { MovingIndex } from './moving-index.js';
-import { bestFirst, byLabel, compareRows } from './order.js';
 
 export interface FusionOptions {
   /** A box joins the fused box that it overlaps most, if by strictly more than this; 0 or more. Default 0.55, the paper's. */
@@ -143,4 +153,15 @@ function checkRows({ dim, boxes, scores }: Detections, models: Int32Array, numMo
       `${who}: ${text}, expected finite numbers, scores from 0 on and models 0 to ${numModels - 1}`,
     );
   }
+}
+
+/** Indices of each label, by ascending label. */
+function byLabel(labels: Int32Array): Map<number, number[]> {
+  const classes = new Map<number, number[]>();
+  for (let i = 0; i < labels.length; i++) {
+    const members = classes.get(labels[i]!);
+    if (members) members.push(i);
+    else classes.set(labels[i]!, [i]);
+  }
+  return new Map([...classes].sort(([a], [b]) => a - b));
 }

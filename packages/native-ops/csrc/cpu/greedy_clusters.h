@@ -14,16 +14,14 @@ namespace mdt {
 // by more than the threshold. With `links` (per group the one before it and the one behind it, -1 for none) it goes on from group
 // to group on both sides until it finds no free box in one.
 template <int D>
-std::vector<int32_t> greedy_clusters(const std::vector<double>& rows, const int32_t* groups, const int32_t* links,
+std::vector<int32_t> greedy_clusters(const std::vector<Box<D>>& boxes, const int32_t* groups, const int32_t* links,
                                      double iou_threshold, double plus, const Execution& execution) {
   constexpr int32_t kLookUp = 1024;  // seeds between two looks at the signal
-  const auto n = static_cast<int32_t>(rows.size() / (2 * D));
-  std::vector<Box<D>> boxes(n);
+  const auto n = static_cast<int32_t>(boxes.size());
   std::vector<double> sizes(n);
   std::vector<int32_t> members;
   members.reserve(n);
   for (int32_t i = 0; i < n; ++i) {
-    boxes[i] = box_at<D>(rows.data(), i);
     sizes[i] = signed_size(boxes[i], plus);
     if (is_finite(boxes[i])) members.push_back(i);  // the others overlap nothing
   }

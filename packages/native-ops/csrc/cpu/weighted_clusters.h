@@ -17,10 +17,11 @@ namespace mdt {
 
 // One entry per candidate, of boxes one row.
 struct ClusterCandidates {
-  std::vector<double> boxes;
-  std::vector<double> scores;
-  std::vector<double> weights;
-  std::vector<double> overlaps;
+  std::size_t count;
+  const double* boxes;
+  const double* scores;
+  const double* weights;
+  const double* overlaps;
   const int32_t* groups;
   const int32_t* patches;
 };
@@ -39,6 +40,7 @@ struct WeightedClusters {
   std::vector<double> boxes;
   std::vector<double> scores;
   std::vector<int32_t> groups;
+  std::vector<int32_t> members;  // boxes of each cluster
 };
 
 // The candidates that count, best score first; equal scores are ordered by all else that a candidate has. Those with a value
@@ -47,8 +49,8 @@ template <int D>
 std::vector<SortKey> ranked(const ClusterCandidates& all, double plus) {
   const auto is_weight = [](double value) { return value >= 0 && std::isfinite(value); };
   std::vector<SortKey> keys;
-  keys.reserve(all.scores.size());
-  for (std::size_t i = 0; i < all.scores.size(); ++i) {
+  keys.reserve(all.count);
+  for (std::size_t i = 0; i < all.count; ++i) {
     double size = 1;
     for (int d = 0; d < D; ++d) size *= std::max(0.0, all.boxes[i * 2 * D + D + d] - all.boxes[i * 2 * D + d] + plus);
     if (!(size > 0 && std::isfinite(size))) continue;
@@ -82,20 +84,22 @@ WeightedClusters weighted_clusters(const ClusterCandidates& all, const WeightedC
                                    const Execution& execution) {
   const std::vector<SortKey> order = ranked<D>(all, options.plus);
   const std::size_t n = order.size();
-  std::vector<double> rows(n * 2 * D);
-  std::vector<int32_t> groups(n);
-  for (std::size_t rank = 0; rank < n; ++rank) {
-    std::copy_n(&all.boxes[order[rank].id * std::size_t{2 * D}], 2 * D, &rows[rank * 2 * D]);
-    groups[rank] = all.groups[order[rank].id];
+  std::vector<Box<D>> boxes;
+  std::vector<int32_t> groups;
+  boxes.reserve(n);
+  groups.reserve(n);
+  for (const SortKey& key : order) {
+    boxes.push_back(box_at<D>(all.boxes, key.id));
+    groups.push_back(all.groups[key.id]);
   }
-  const std::vector<int32_t> owners = greedy_clusters<D>(rows, groups.data(), nullptr, options.iou_threshold, options.plus, execution);
+  const std::vector<int32_t> owners = greedy_clusters(boxes, groups.data(), nullptr, options.iou_threshold, options.plus, execution);
   if (execution.stopped()) return {};
 
   struct Sums {
     double weight = 0;
     double score = 0;
     double overlap = 0;
-    double box[2 * D] = {};
+    Box<D> box{};
     int32_t group = 0;
     std::size_t found = 0;
     std::size_t end = 0;  // of its patches
@@ -112,12 +116,10 @@ WeightedClusters weighted_clusters(const ClusterCandidates& all, const WeightedC
       cluster_of[i] = cluster_of[seed];
     }
     const auto id = static_cast<std::size_t>(order[i].id);
-    const Box<D> box = box_at<D>(rows.data(), i);
-    const double size = signed_size(box, options.plus);
+    const double size = signed_size(boxes[i], options.plus);
     double overlap = 1;  // the best box counts in full, also where its IoU with itself is not quite 1
     if (seed != i) {
-      const Box<D> best = box_at<D>(rows.data(), seed);
-      overlap = iou(best, signed_size(best, options.plus), box, size, options.plus);
+      overlap = iou(boxes[seed], signed_size(boxes[seed], options.plus), boxes[i], size, options.plus);
     }
     const double weight = overlap * (options.size_weight ? size : 1) * all.weights[id];
     const double scored = all.scores[id] * weight;
@@ -126,7 +128,10 @@ WeightedClusters weighted_clusters(const ClusterCandidates& all, const WeightedC
     sums.weight += weight;
     sums.score += scored;
     sums.overlap += all.overlaps[id];
-    for (int k = 0; k < 2 * D; ++k) sums.box[k] += rows[i * 2 * D + k] * scored;
+    for (int d = 0; d < D; ++d) {
+      sums.box.min[d] += boxes[i].min[d] * scored;
+      sums.box.max[d] += boxes[i].max[d] * scored;
+    }
   }
 
   std::vector<int32_t> patches(n);  // those of the first cluster, of the second, ...
@@ -148,7 +153,9 @@ WeightedClusters weighted_clusters(const ClusterCandidates& all, const WeightedC
     }
     const double missing = std::max(0.0, (options.predictions_per_tile * sums.overlap) / found - made);
     result.scores.push_back(sums.score / (sums.weight + (options.missing_weight * missing * sums.weight) / found));
-    for (const double value : sums.box) result.boxes.push_back(value / sums.score);
+    for (const double value : sums.box.min) result.boxes.push_back(value / sums.score);
+    for (const double value : sums.box.max) result.boxes.push_back(value / sums.score);
+    result.members.push_back(static_cast<int32_t>(sums.found));
     result.groups.push_back(sums.group);
   }
   return result;

@@ -64,6 +64,7 @@ template <class T>
 class Values {
  public:
   Values() = default;
+  explicit Values(std::vector<T> own) : own_(std::move(own)), data_(own_.data()), size_(own_.size()) {}
   Values(const T* data, std::size_t size, bool copy) : data_(data), size_(size) {
     if (!copy) return;
     own_.assign(data, data + size);
@@ -75,6 +76,12 @@ class Values {
   const T* data() const { return data_; }
   std::size_t size() const { return size_; }
   const T& operator[](std::size_t i) const { return data_[i]; }
+
+  // A copy, unless the values are our own already.
+  std::vector<T> to_vector() && {
+    if (!own_.empty()) return std::move(own_);
+    return std::vector<T>(data_, data_ + size_);
+  }
 
  private:
   std::vector<T> own_;
@@ -106,16 +113,20 @@ class Arguments {
 
   const char* op() const { return op_; }
 
-  // Float32Array or Float64Array, copied and widened.
-  std::vector<double> reals(const char* name) {
+  // Float32Array, widened, or Float64Array.
+  Values<double> real_values(const char* name) {
     const TypedArray array = typed_array(take(), name, "Float32Array or Float64Array");
     if (array.type == napi_float32_array) {
       const auto* data = static_cast<const float*>(array.data);
-      return std::vector<double>(data, data + array.length);
+      return Values<double>(std::vector<double>(data, data + array.length));
     }
     if (array.type != napi_float64_array) throw type_error(name, "Float32Array or Float64Array", "another typed array");
-    const auto* data = static_cast<const double*>(array.data);
-    return std::vector<double>(data, data + array.length);
+    return Values<double>(static_cast<const double*>(array.data), array.length, copy_ || array.shared);
+  }
+
+  // The same, always copied.
+  std::vector<double> reals(const char* name) {
+    return real_values(name).to_vector();
   }
 
   // Whether the next argument is there and not null.

@@ -53,8 +53,8 @@ struct GreedyClustersJob {
 
   void run() {
     const int32_t* link = linked ? links.data() : nullptr;
-    owners = dim == 2 ? greedy_clusters<2>(boxes, groups.data(), link, iou_threshold, plus, execution)
-                      : greedy_clusters<3>(boxes, groups.data(), link, iou_threshold, plus, execution);
+    owners = dim == 2 ? greedy_clusters(boxes_of<2>(boxes), groups.data(), link, iou_threshold, plus, execution)
+                      : greedy_clusters(boxes_of<3>(boxes), groups.data(), link, iou_threshold, plus, execution);
   }
 
   napi_value result(napi_env env, napi_value) const { return to_array(env, op, owners); }

@@ -14,11 +14,14 @@ namespace {
 
 // weightedClusters(boxes, scores, weights, overlaps, groups: Int32Array, patches: Int32Array, dim, iouThreshold,
 //                  predictionsPerTile, missingWeight, sizeWeight, countBoxes, inclusive, threads, stop):
-//                  [Float64Array, Float64Array, Int32Array], boxes, scores and groups of the clusters
+//                  [Float64Array, Float64Array, Int32Array, Int32Array], boxes, scores, groups and members of the clusters
 struct WeightedClustersJob {
   static constexpr const char* op = "weightedClusters";
   Execution execution;
-  ClusterCandidates candidates;
+  Values<double> boxes;
+  Values<double> scores;
+  Values<double> weights;
+  Values<double> overlaps;
   Values<int32_t> groups;
   Values<int32_t> patches;
   int dim = 0;
@@ -27,10 +30,10 @@ struct WeightedClustersJob {
 
   explicit WeightedClustersJob(Arguments& args) {
     constexpr double kLargest = std::numeric_limits<double>::max();
-    candidates.boxes = args.reals("boxes");
-    candidates.scores = args.reals("scores");
-    candidates.weights = args.reals("weights");
-    candidates.overlaps = args.reals("overlaps");
+    boxes = args.real_values("boxes");
+    scores = args.real_values("scores");
+    weights = args.real_values("weights");
+    overlaps = args.real_values("overlaps");
     groups = args.values<int32_t>("groups");
     patches = args.values<int32_t>("patches");
     dim = args.integer("dim", 2, 3);
@@ -41,10 +44,10 @@ struct WeightedClustersJob {
     options.count_boxes = args.boolean("countBoxes");
     options.plus = args.boolean("inclusive") ? 1 : 0;
     execution = args.execution();
-    const auto n = static_cast<double>(box_count(op, "boxes", candidates.boxes.size(), dim));
-    expect_length(op, "scores", candidates.scores.size(), n, "one per box");
-    expect_length(op, "weights", candidates.weights.size(), n, "one per box");
-    expect_length(op, "overlaps", candidates.overlaps.size(), n, "one per box");
+    const auto n = static_cast<double>(box_count(op, "boxes", boxes.size(), dim));
+    expect_length(op, "scores", scores.size(), n, "one per box");
+    expect_length(op, "weights", weights.size(), n, "one per box");
+    expect_length(op, "overlaps", overlaps.size(), n, "one per box");
     expect_length(op, "groups", groups.size(), n, "one per box");
     expect_length(op, "patches", patches.size(), n, "one per box");
   }
@@ -52,15 +55,16 @@ struct WeightedClustersJob {
   napi_value allocate(napi_env) { return nullptr; }
 
   void run() {
-    candidates.groups = groups.data();
-    candidates.patches = patches.data();
+    const ClusterCandidates candidates{scores.size(),   boxes.data(),  scores.data(), weights.data(),
+                                       overlaps.data(), groups.data(), patches.data()};
     clusters = dim == 2 ? weighted_clusters<2>(candidates, options, execution)
                         : weighted_clusters<3>(candidates, options, execution);
   }
 
   napi_value result(napi_env env, napi_value) const {
     return to_list(env, op,
-                   {to_array(env, op, clusters.boxes), to_array(env, op, clusters.scores), to_array(env, op, clusters.groups)});
+                   {to_array(env, op, clusters.boxes), to_array(env, op, clusters.scores), to_array(env, op, clusters.groups),
+                    to_array(env, op, clusters.members)});
   }
 };
 

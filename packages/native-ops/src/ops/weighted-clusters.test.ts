@@ -20,8 +20,8 @@ const options = { dim: 2, iouThreshold: 0.1, predictionsPerTile: 1 } as const;
 describe('by hand: sizes 4 and 2, IoU 1/2, so weights 4 and 0.5 · 2 · 0.5 = 0.5', () => {
   test('one of 1.5 predictions found', () => {
     // score · weight is 2 and 0.125; half a prediction is missing, of weight 4.5 / 2.
-    const { boxes, scores, groups } = weightedClusters(two(), options);
-    expect([...groups]).toEqual([7]);
+    const { boxes, scores, groups, members } = weightedClusters(two(), options);
+    expect([[...groups], [...members]]).toEqual([[7], [2]]);
     expect(scores[0]).toBeCloseTo(2.125 / (4.5 + 0.5 * 2.25), 12);
     [0, (2 * 0.125) / 2.125, 1, 4].forEach((value, k) => {
       expect(boxes[k]).toBeCloseTo(value, 12);
@@ -76,7 +76,7 @@ describe.each([2, 3] as const)('in %dD', (dim) => {
     fc.assert(
       fc.property(all, rule, fc.integer(), (candidates, settings, seed) => {
         const found = weightedClusters(candidates, { dim, ...settings });
-        expect(twin({ ...candidates, dim, ...settings })).toEqual([found.boxes, found.scores, found.groups]);
+        expect(twin({ ...candidates, dim, ...settings })).toEqual([found.boxes, found.scores, found.groups, found.members]);
         const order = rng(seed).choose(candidates.scores.length, candidates.scores.length);
         const pick = <T extends Float64Array | Int32Array>(values: unknown, width = 1) =>
           pickRows(values as T, [...order], width);

@@ -47,6 +47,8 @@ export interface WeightedClusters {
   scores: Float64Array;
   /** `[clusters]`. */
   groups: Int32Array;
+  /** `[clusters]`, boxes of each. */
+  members: Int32Array;
 }
 
 /**
@@ -79,7 +81,9 @@ export async function weightedClustersAsync(
   return toResult(await runAway(prepare('weightedClustersAsync', candidates, options), options.signal));
 }
 
-const toResult = ([boxes, scores, groups]: ReturnType<typeof twin>): WeightedClusters => ({ boxes, scores, groups });
+const toResult = ([boxes, scores, groups, members]: ReturnType<typeof twin>): WeightedClusters => ({
+  ...{ boxes, scores, groups, members },
+});
 
 const ownKeys = ['iouThreshold', 'predictionsPerTile', 'missingWeight', 'sizeWeight', 'countBoxes'];
 

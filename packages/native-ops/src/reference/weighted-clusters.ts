@@ -18,7 +18,7 @@ export interface WeightedClustersTask {
 }
 
 /** What csrc/cpu/weighted_clusters.h must give, to the bit, and what runs where there is no binary. */
-export function weightedClusters(task: WeightedClustersTask): [Float64Array, Float64Array, Int32Array] {
+export function weightedClusters(task: WeightedClustersTask): [Float64Array, Float64Array, Int32Array, Int32Array] {
   const { dim, iouThreshold, extent, predictionsPerTile, missingWeight } = task;
   const width = 2 * dim;
   const plus = extentOffset(extent);
@@ -55,7 +55,8 @@ export function weightedClusters(task: WeightedClustersTask): [Float64Array, Flo
     return scoreSums[c]! / (weightSums[c]! + (missingWeight * missing * weightSums[c]!) / found[c]!);
   };
   const means = kept.flatMap((c) => Array.from({ length: width }, (_, k) => sums.boxes[c * width + k]! / scoreSums[c]!));
-  return [Float64Array.from(means), Float64Array.from(kept, scoreOf), Int32Array.from(kept, (c) => sums.groups[c]!)];
+  const ints = (values: Int32Array) => Int32Array.from(kept, (c) => values[c]!);
+  return [Float64Array.from(means), Float64Array.from(kept, scoreOf), ints(sums.groups), ints(found)];
 }
 
 /** Clusters by their seeds: which one each box is in, `[n]`, and how many boxes each has. */

@@ -80,14 +80,3 @@ export function numbered(values: Int32Array): Int32Array {
   }
   return out;
 }
-
-/** Indices of each label, by ascending label. */
-export function byLabel(labels: Int32Array): Map<number, number[]> {
-  const classes = new Map<number, number[]>();
-  for (let i = 0; i < labels.length; i++) {
-    const members = classes.get(labels[i]!);
-    if (members) members.push(i);
-    else classes.set(labels[i]!, [i]);
-  }
-  return new Map([...classes].sort(([a], [b]) => a - b));
-}
