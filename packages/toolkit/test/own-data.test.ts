@@ -127,7 +127,7 @@ test('boxes in a table, in voxels or millimetres, become the same objects as the
     expect(Array.from(objects.boxes)).toEqual(boxes);
   }
   await writeFile('scans/bad.csv', `${header}case-99,nodule,${boxes.join(',')}\n`);
-  await expect(boxTableLayout('scans', { table: 'bad.csv' })).rejects.toThrow('no image for case case-99');
+  await expect(boxTableLayout('scans', { table: 'bad.csv' })).rejects.toThrow('case case-99 is without an image');
   await writeFile('scans/bad.csv', `${header}case-00,nodule,1,2,3,4,5,nine\n`);
   const bad = boxTableLayout('scans', { table: 'bad.csv' }).then((set) => writeDataset<Dim>('never', set));
   await expect(bad).rejects.toThrow("row 1: x2 is 'nine', expected a number");
@@ -176,7 +176,7 @@ test("nnDetection's layout is read: modalities as channels, instances with their
   await expect(nnDetectionLayout('nnd')).rejects.toThrow('expected numbers from 0 on');
   await writeFile('nnd/dataset.json', JSON.stringify(json));
   await rm('nnd/imagesTr/b_0001.nii.gz');
-  await expect(nnDetectionLayout('nnd')).rejects.toThrow('no image b_0001');
+  await expect(nnDetectionLayout('nnd')).rejects.toThrow('image b_0001 is missing');
 });
 
 test('check lists every problem at once, with its file', async () => {

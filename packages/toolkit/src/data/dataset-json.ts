@@ -1,6 +1,7 @@
 import { isAbsolute, normalize, sep } from 'node:path';
 import { type Dim, InputError, type InputErrorCode, nearestName } from '@mdt/core';
 import { checkNormalisation, maxObjectId, type Normalisation } from '@mdt/formats';
+import { Problems, shown } from './problems.js';
 
 export type SplitName = 'train' | 'validation' | 'test';
 export const splitNames: readonly SplitName[] = ['train', 'validation', 'test'];
@@ -65,21 +66,6 @@ const datasetKeys = [
 ];
 const caseKeys = ['id', 'image', 'labels', 'objectClasses', 'split', 'patient', 'spacing', 'origin', 'direction'];
 
-/** A field of a file that is not as it has to be. */
-export interface FieldProblem {
-  code: InputErrorCode;
-  /** The file. */
-  file: string;
-  /** Where in it, such as `cases[3].labels`. */
-  field: string;
-  expected: string;
-  found: string;
-}
-
-/** A problem in words. */
-export const problemText = ({ file, field, expected, found }: Omit<FieldProblem, 'code'>): string =>
-  `${file}: ${field === '' ? '' : `${field} is `}${found}, expected ${expected}`;
-
 /**
  * Checks every field of a `dataset.json`.
  *
@@ -89,10 +75,13 @@ export function parseDatasetJson(text: string, where: string): DatasetJson {
   return checkDatasetJson(parsed(text, where), where);
 }
 
-/** As `parseDatasetJson`, for a value in memory. */
-export function checkDatasetJson(json: unknown, where: string): DatasetJson {
-  const [first] = datasetJsonProblems(json, where);
-  if (first) throw new InputError(first.code, problemText(first));
+/**
+ * As `parseDatasetJson`, for a value in memory.
+ *
+ * @param problems takes everything that is wrong with its fields; then what is returned may be anything
+ */
+export function checkDatasetJson(json: unknown, file: string, problems: Problems = new Problems()): DatasetJson {
+  addProblems(json, (field, found, expected, code = 'invalid-data') => problems.add({ code, file, field, expected, found }));
   return json as DatasetJson;
 }
 
@@ -106,17 +95,14 @@ function parsed(text: string, where: string): unknown {
 
 type Add = (field: string, found: string, expected: string, code?: InputErrorCode) => void;
 
-/** Everything that is wrong with the fields of a `dataset.json`. */
-export function datasetJsonProblems(json: unknown, file: string): FieldProblem[] {
-  const problems: FieldProblem[] = [];
-  const add: Add = (field, found, expected, code = 'invalid-data') => problems.push({ code, file, field, expected, found });
+function addProblems(json: unknown, add: Add): void {
   if (!isObject(json)) {
-    add('', show(json), 'an object');
-    return problems;
+    add('', shown(json), 'an object');
+    return;
   }
   addUnknownKeys(json, datasetKeys, '', add);
   const expect = (good: boolean, field: string, expected: string) => {
-    if (!good) add(field, show(json[field]), expected);
+    if (!good) add(field, shown(json[field]), expected);
   };
   expect(json.format === 'mdt-dataset', 'format', `'mdt-dataset'`);
   expect(json.version === 1, 'version', '1');
@@ -132,16 +118,14 @@ export function datasetJsonProblems(json: unknown, file: string): FieldProblem[]
   if (named) expect(new Set(classes).size === classes.length, 'classes', 'different names');
   expect(json.spacing === undefined || isSpacing(json.spacing, dim), 'spacing', `${dim} positive numbers (millimetres)`);
   try {
-    checkNormalisation(json.normalise, `${file}: normalise`);
+    checkNormalisation(json.normalise, 'normalise');
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
-    const [found, expected = 'a method with its options'] = error.message
-      .slice(`${file}: normalise: `.length)
-      .split(', expected ');
+    const [found, expected = 'a method with its options'] = error.message.slice('normalise: '.length).split(', expected ');
     add('normalise', found!, expected, error.code);
   }
   expect(Array.isArray(cases), 'cases', 'a list');
-  if (!Array.isArray(cases)) return problems;
+  if (!Array.isArray(cases)) return;
   if (cases.length === 0) add('cases', 'empty', 'at least one', 'empty-dataset');
   const ids = new Set<unknown>();
   for (const [i, entry] of cases.entries()) {
@@ -150,7 +134,6 @@ export function datasetJsonProblems(json: unknown, file: string): FieldProblem[]
     if (ids.has(entry.id)) add(`cases[${i}].id`, `'${entry.id}', which stands for an earlier case already`, 'an id of its own');
     ids.add(entry.id);
   }
-  return problems;
 }
 
 function addUnknownKeys(value: object, known: readonly string[], at: string, add: Add): void {
@@ -164,12 +147,12 @@ function addUnknownKeys(value: object, known: readonly string[], at: string, add
 
 function addCaseProblems(entry: unknown, at: string, classes: readonly string[] | undefined, dim: Dim, add: Add): void {
   if (!isObject(entry)) {
-    add(at, show(entry), 'an object');
+    add(at, shown(entry), 'an object');
     return;
   }
   addUnknownKeys(entry, caseKeys, at, add);
   const expect = (good: boolean, field: string, expected: string) => {
-    if (!good) add(`${at}.${field}`, show(entry[field]), expected);
+    if (!good) add(`${at}.${field}`, shown(entry[field]), expected);
   };
   expect(isName(entry.id), 'id', 'a text');
   expect(entry.patient === undefined || isName(entry.patient), 'patient', 'a text');
@@ -182,7 +165,7 @@ function addCaseProblems(entry: unknown, at: string, classes: readonly string[] 
   expect(entry.direction === undefined || isNumbers(entry.direction, dim * dim), 'direction', `${dim * dim} numbers`);
   const given = entry.objectClasses;
   if (typeof given !== 'string' && !isObject(given)) {
-    add(`${at}.objectClasses`, show(given), 'a class, or an object from id to class');
+    add(`${at}.objectClasses`, shown(given), 'a class, or an object from id to class');
     return;
   }
   if (typeof given !== 'string') {
@@ -196,7 +179,7 @@ function addCaseProblems(entry: unknown, at: string, classes: readonly string[] 
     if (classes!.includes(name as string)) continue;
     const near = typeof name === 'string' ? nearestName(name, classes!) : undefined;
     const expected = `one of ${classes!.join(', ')}${near ? ` (did you mean '${near}'?)` : ''}`;
-    add(`${at}.objectClasses`, `class ${show(name)}`, expected, 'unknown-class');
+    add(`${at}.objectClasses`, `class ${shown(name)}`, expected, 'unknown-class');
   }
 }
 
@@ -213,8 +196,4 @@ function isInnerPath(value: unknown): boolean {
   if (typeof value !== 'string' || value === '' || isAbsolute(value)) return false;
   const path = normalize(value);
   return path !== '..' && !path.startsWith(`..${sep}`);
-}
-
-function show(value: unknown): string {
-  return value === undefined ? 'missing' : (JSON.stringify(value) ?? String(value)).slice(0, 80);
 }

@@ -83,6 +83,7 @@ export { type BatchCall, type PatchBatch, type PatchOptions, type PatchSampler, 
 export { type PrepareOptions, type PrepareProgress, type PrepareResult, prepareDataset } from './prepare/prepare-dataset.js';
 export type { PrepareSettings } from './prepare/settings.js';
 export type { PrepareSource } from './prepare/source.js';
+export { type FieldProblem, Problems, StoppedReading } from './problems.js';
 export { convertSource, type SourceName } from './sources/index.js';
 export { applySplit, drawSplits, openSplits, type SplitIds, type SplitsOptions } from './splits.js';
 export { type SynthLidcOptions, type SynthScan, synthLidc } from './synth/synth-lidc.js';

@@ -34,7 +34,7 @@ export async function initDataset(folder: string, options: InitOptions = {}): Pr
   const maps = await imagesIn(join(folder, labels));
   const table = options.classTable === undefined ? undefined : await classesByObject(join(folder, options.classTable));
   const parts = drawParts([...images.keys()], options);
-  const head = await headOf(folder, images.values().next().value!, options);
+  const head = await headOf(folder, images.values(), options);
   const cases: CaseEntry[] = [];
   for (const [id, image] of images) {
     const map = maps.get(id);

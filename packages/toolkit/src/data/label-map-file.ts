@@ -14,7 +14,16 @@ type Grid<D extends Dim = Dim> = Pick<VolumeInfo<D>, 'dim' | 'size' | 'spacing' 
  * @throws InputError as `loadLabelMap`
  */
 export async function labelMapOf<D extends Dim>(path: string, image: Volume<D>): Promise<Volume<D, Int32Array>> {
-  return turnedLike(await loadLabelMap<D>(path, image.dim), await describeVolume(path, image.dim), image);
+  return (await storedLabelMap(path, image.dim)).like(image);
+}
+
+/** A label map as its file has it, to be turned to the axes of an image that is read apart from it. */
+export async function storedLabelMap<D extends Dim>(
+  path: string,
+  dim: D,
+): Promise<{ like: (image: Volume<D>) => Volume<D, Int32Array> }> {
+  const [stored, header] = [await loadLabelMap<D>(path, dim), await describeVolume(path, dim)];
+  return { like: (image) => turnedLike(stored, header, image) };
 }
 
 /** A volume in the axes of an image that has the same voxels in another order, by the header of its file; any other as it is. */

@@ -4,6 +4,7 @@ import { type Dim, InputError, type PerAxis, type Volume } from '@mdt/core';
 import { encodeNpy, encodeNrrd } from '@mdt/formats';
 import { type CaseEntry, checkDatasetJson, type DatasetJson, type SplitName } from './dataset-json.js';
 import { checkSameSize } from './object-labels.js';
+import type { Problems } from './problems.js';
 
 /** A case in memory, to be written. */
 export interface NewCase<D extends Dim = Dim> {
@@ -25,7 +26,8 @@ export interface SourceCase<D extends Dim = Dim> extends Pick<NewCase<D>, 'id' |
   readonly files: readonly string[];
   /** What `load` depends on beside the files, in words. */
   readonly stamp?: string;
-  load(): Promise<Pick<NewCase<D>, 'image' | 'labelMap' | 'objectClasses'>>;
+  /** Reads it. `problems` takes what is wrong with it; by itself the first one is thrown. */
+  load(problems?: Problems): Promise<Pick<NewCase<D>, 'image' | 'labelMap' | 'objectClasses'>>;
 }
 
 /** A data set in another layout: the heads of its cases are known, their voxels are not read yet. */

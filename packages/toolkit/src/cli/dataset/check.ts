@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { Dim } from '@mdt/core';
+import { join, resolve } from 'node:path';
+import { type Dim, InputError } from '@mdt/core';
 import type { Command } from 'commander';
 import { type CheckedCase, checkDataset, type DatasetReport } from '../../data/check-dataset.js';
 import { type DatasetCoverage, datasetCoverage } from '../../data/data-coverage.js';
@@ -10,9 +10,10 @@ import { plotDataset } from '../../plot/dataset-plot.js';
 import { renderPng } from '../../plot/png.js';
 import { exitCodes } from '../exit-codes.js';
 import { type CommandContext, output } from '../output.js';
+import { type LayoutFlags, layoutOptionsOf, withLayoutChoice, withLayoutFlags } from './flags.js';
 import { pictureOfCase } from './show.js';
 
-interface Flags {
+interface Flags extends LayoutFlags {
   out?: string;
   pictures: boolean;
   config?: string;
@@ -23,22 +24,29 @@ interface Flags {
 const goodPictures = 3;
 
 export function addCheck(dataset: Command, { exit, streams }: CommandContext): void {
-  dataset
+  const command = dataset
     .command('check')
     .description('list every problem of a data set at once, with its statistics and pictures of slices with their boxes')
-    .argument('<dir>', 'folder with dataset.json')
-    .option('--out <dir>', 'where statistics.svg, statistics.png and the pictures go (default: <dir>/check)')
+    .argument('<from>', 'folder with dataset.json, or one in the layout that --layout names');
+  withLayoutFlags(withLayoutChoice(command))
+    .option('--out <dir>', 'where statistics and pictures go (default: <from>/check, with --layout beside it: <from>-check)')
     .option('--no-pictures', 'write no files')
     .option('--config <file>', 'an experiment on this data set: how its anchors cover the objects')
     .option('--json', 'print the report as JSON')
     .action(async (dir: string, flags: Flags) => {
       const { result, progress } = output(flags.json ?? false, streams);
-      const out = flags.out ?? join(dir, 'check');
+      const { layout } = flags;
+      const options = layoutOptionsOf(flags);
+      const [stray] = Object.keys(options);
+      if (!layout && stray) throw new InputError('invalid-option', `check: got ${stray}, expected --layout beside it`);
+      // Other layouts may take what lies in their folder for a case.
+      const out = flags.out ?? (layout ? `${resolve(dir)}-check` : join(dir, 'check'));
       const bar = progress();
       let report: DatasetReport;
       let good = 0;
       try {
         report = await checkDataset(dir, {
+          ...(layout && { layout, options }),
           onProgress: (done, total) => bar.update(done, total, 'cases'),
           async onCase(one) {
             if (!flags.pictures || (!one.hasProblems && good++ >= goodPictures)) return;

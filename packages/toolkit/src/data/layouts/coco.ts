@@ -1,12 +1,13 @@
 import { join } from 'node:path';
-import { InputError, type Volume } from '@mdt/core';
+import type { Volume } from '@mdt/core';
 import { countsFromString, decodeMask, polygonsToRle } from '@mdt/eval-coco';
 import { rescaled } from '@mdt/formats';
 import { readJson } from '../../files.js';
-import { describeVolume, readVolume } from '../volume-file.js';
+import { Problems, StoppedReading, shown } from '../problems.js';
+import { readVolume } from '../volume-file.js';
 import type { SourceDataset } from '../write-dataset.js';
-import { boxRegions, drawRegions, maskRegion, type Region } from './draw.js';
-import { headWith, type LayoutOptions } from './folder.js';
+import { boxRegion, drawObjects, maskRegion, type Place, type Region } from './draw.js';
+import { headOf, type LayoutOptions } from './folder.js';
 import { drawParts } from './parts.js';
 
 export interface CocoOptions extends LayoutOptions {
@@ -33,100 +34,119 @@ interface CocoAnnotation {
   iscrowd?: 0 | 1;
 }
 
+type Annotated = Place & { one: CocoAnnotation };
+
 /**
  * COCO: 2D images and a JSON file with `images`, `categories` and `annotations` (`bbox` as x, y, width, height; `segmentation` as
  * polygons or runs). Categories become classes, in the order of their ids. Crowds are left out: they are not single objects.
  */
-export async function cocoLayout(folder: string, options: CocoOptions = {}): Promise<SourceDataset<2>> {
+export async function cocoLayout(
+  folder: string,
+  options: CocoOptions = {},
+  problems: Problems = new Problems(),
+): Promise<SourceDataset<2>> {
   const { table = 'annotations.json', images: inner = 'images', shape = 'outlines' } = options;
   const path = join(folder, table);
-  const json = (await readJson(path)) as Record<string, unknown>;
-  const list = <T>(field: string): T[] => {
-    const value = json?.[field];
-    if (Array.isArray(value)) return value as T[];
-    throw new InputError(
-      'invalid-data',
-      `${path}: ${field} is ${JSON.stringify(value)?.slice(0, 80) ?? 'missing'}, expected a list`,
-    );
+  const [json] = await problems.all([path, async () => (await readJson(path)) as Record<string, unknown> | null]);
+  const refuse = (field: string, value: unknown, expected: string, code?: 'unknown-class') =>
+    problems.add({ file: path, field, found: shown(value), expected, ...(code && { code }) });
+  /** Entries of a list that are objects, with the words for their place. */
+  const list = <T extends object>(name: string): { one: T; field: string }[] => {
+    const value = json?.[name];
+    if (!Array.isArray(value)) refuse(name, value, 'a list');
+    return (Array.isArray(value) ? value : []).flatMap((one: unknown, i) => {
+      const field = `${name}[${i}]`;
+      if (typeof one === 'object' && one !== null) return [{ one: one as T, field }];
+      refuse(field, one, 'an object');
+      return [];
+    });
   };
-  const images = list<CocoImage>('images');
-  const categories = list<{ id: number; name: string }>('categories').toSorted((a, b) => a.id - b.id);
-  const names = new Map(categories.map(({ id, name }) => [id, name]));
-  const classes = options.classes ?? [...names.values()];
-  if (images.length === 0 || classes.length === 0) throw new InputError('empty-dataset', `${path}: no images or no categories`);
-  const perImage = new Map<number | string, CocoAnnotation[]>(images.map(({ id }) => [id, []]));
-  for (const [i, one] of list<CocoAnnotation>('annotations').entries()) {
-    const where = `${path}: annotations[${i}]`;
-    const own = perImage.get(one?.image_id);
-    if (!own)
-      throw new InputError('invalid-data', `${where}: image_id is ${JSON.stringify(one?.image_id)}, expected one of images`);
-    if (!names.has(one.category_id)) {
-      throw new InputError(
-        'unknown-class',
-        `${where}: category_id is ${JSON.stringify(one.category_id)}, expected one of categories`,
-      );
+  const categories = list<{ id: number; name: string }>('categories').map(({ one }) => one);
+  const names = new Map(categories.toSorted((a, b) => a.id - b.id).map(({ id, name }) => [id, name]));
+  const images = new Map<number | string, CocoImage & { caseId: string; file: string; annotations: Annotated[] }>();
+  const caseIds = new Set<string>();
+  for (const { one, field } of list<CocoImage>('images')) {
+    const name: unknown = one.file_name;
+    const good = typeof name === 'string' && /^[^/\\][^\\]*\.\w+$/.test(name) && !name.split('/').includes('..');
+    if (!good) {
+      refuse(`${field}.file_name`, name, `a file of ${inner}`);
+      continue;
     }
-    if (one.iscrowd !== 1) own.push(one);
+    const caseId = name.replace(/\.\w+$/, '').replaceAll(/[^\w.-]/g, '_');
+    if (caseIds.has(caseId)) refuse(`${field}.file_name`, name, `another case than '${caseId}', which there is already`);
+    if (images.has(one.id)) refuse(`${field}.id`, one.id, 'a number of its own');
+    if (caseIds.has(caseId) || images.has(one.id)) continue;
+    caseIds.add(caseId);
+    images.set(one.id, { ...one, caseId, file: join(folder, inner, name), annotations: [] });
   }
-  const files = images.map(({ file_name }, i) => {
-    const good = typeof file_name === 'string' && /^[^/\\][^\\]*\.\w+$/.test(file_name) && !file_name.split('/').includes('..');
-    if (good) return join(folder, inner, file_name);
-    throw new InputError(
-      'invalid-data',
-      `${path}: images[${i}].file_name is ${JSON.stringify(file_name)}, expected a file of ${inner}`,
-    );
-  });
-  const ids = images.map(({ file_name }) => file_name.replace(/\.\w+$/, '').replaceAll(/[^\w.-]/g, '_'));
-  const twice = ids.find((id, i) => ids.indexOf(id) !== i);
-  if (twice !== undefined) throw new InputError('invalid-data', `${path}: two images are case '${twice}'`);
-  const parts = drawParts(ids, options);
-  const cases = images.map(({ id: image, width, height }, i) => ({
-    id: ids[i]!,
-    split: parts.get(ids[i]!)!,
-    files: [files[i]!, path],
-    async load() {
-      const pixels = rescaled(await readVolume(files[i]!, { dim: 2 }));
+  for (const { one, field } of list<CocoAnnotation>('annotations')) {
+    const image = images.get(one.image_id);
+    const isNamed = names.has(one.category_id);
+    if (!image) refuse(`${field}.image_id`, one.image_id, 'one of images');
+    if (!isNamed) refuse(`${field}.category_id`, one.category_id, 'one of categories', 'unknown-class');
+    if (image && isNamed && one.iscrowd !== 1) image.annotations.push({ one, file: path, field });
+  }
+  const classes = options.classes ?? [...names.values()];
+  for (const [field, count] of Object.entries({ images: images.size, categories: classes.length })) {
+    if (count === 0)
+      problems.add({ code: 'empty-dataset', file: path, field, found: 'without a good entry', expected: 'one or more' });
+  }
+  if (images.size === 0 || classes.length === 0) throw new StoppedReading();
+  const parts = drawParts([...caseIds], options);
+  const cases = Array.from(images.values(), ({ caseId, file, width, height, annotations }) => ({
+    id: caseId,
+    split: parts.get(caseId)!,
+    files: [file, path],
+    async load(problems = new Problems()) {
+      const [pixels] = await problems.all([file, async () => rescaled(await readVolume(file, { dim: 2 }))]);
       if (pixels.size[0] !== height || pixels.size[1] !== width) {
-        throw new InputError(
-          'shape-mismatch',
-          `${files[i]}: ${pixels.size.join('x')} pixels, expected ${height}x${width} as ${path}`,
-        );
+        const [found, expected] = [`${pixels.size.join('x')} pixels`, `${height}x${width} as ${path}`];
+        problems.add({ code: 'shape-mismatch', file, field: 'size', found, expected });
       }
-      const own = perImage.get(image)!;
-      const regions = own.map((one, k) => regionOf(one, pixels, shape, `${path}: object ${k + 1} of image ${image}`));
-      return {
-        image: pixels,
-        labelMap: drawRegions(pixels, regions, files[i]!) as Volume<2, Uint16Array>,
-        objectClasses: Object.fromEntries(own.map((one, k) => [k + 1, names.get(one.category_id)!])),
-      };
+      const objects = annotations.map(({ one, ...place }) => ({
+        region: regionOf(one, pixels, shape, place, problems),
+        name: names.get(one.category_id)!,
+      }));
+      return { image: pixels, ...drawObjects(pixels, objects, file) };
     },
   }));
-  const info = await describeVolume(files[0]!, 2);
-  return { ...headWith(folder, { ...options, classes }, { dim: 2, channels: info.channels }), cases };
+  const files = Array.from(images.values(), ({ file }) => file);
+  const head = (await headOf(folder, files, { ...options, classes, dim: 2 }, problems)) as Omit<SourceDataset<2>, 'cases'>;
+  return { ...head, cases };
 }
 
-function regionOf({ bbox, segmentation }: CocoAnnotation, image: Volume<2>, shape: 'outlines' | 'boxes', where: string): Region {
+function regionOf(
+  { bbox, segmentation }: CocoAnnotation,
+  image: Volume<2>,
+  shape: 'outlines' | 'boxes',
+  { file, field }: Place,
+  problems: Problems,
+): Region | undefined {
   const [height, width] = image.size;
+  const refuse = (part: string, found: string, expected: string, code?: 'shape-mismatch') => {
+    problems.add({ file, field: `${field}.${part}`, found, expected, ...(code && { code }) });
+    return undefined;
+  };
   if (shape === 'outlines' && Array.isArray(segmentation) && segmentation.length > 0) {
     const good = (polygon: unknown) =>
       Array.isArray(polygon) && polygon.length >= 6 && polygon.length % 2 === 0 && polygon.every(Number.isFinite);
     if (!segmentation.every(good)) {
-      throw new InputError('invalid-data', `${where}: segmentation, expected polygons of x and y, three points or more`);
+      return refuse('segmentation', shown(segmentation), 'polygons of x and y, three points or more');
     }
     const mask = decodeMask(polygonsToRle(segmentation, [height, width]));
     if (mask.includes(1)) return maskRegion(mask); // an outline thinner than a pixel has its box
   } else if (shape === 'outlines' && segmentation && !Array.isArray(segmentation)) {
     const { size, counts } = segmentation;
     if (size?.[0] !== height || size[1] !== width) {
-      throw new InputError('shape-mismatch', `${where}: segmentation of ${size?.join('x')} pixels, expected ${height}x${width}`);
+      return refuse('segmentation', `of ${size?.join('x')} pixels`, `${height}x${width}`, 'shape-mismatch');
     }
     return maskRegion(
       decodeMask({ size, counts: typeof counts === 'string' ? countsFromString(counts) : Uint32Array.from(counts) }),
     );
   }
   if (!Array.isArray(bbox) || bbox.length !== 4 || !bbox.every(Number.isFinite)) {
-    throw new InputError('invalid-data', `${where}: bbox is ${JSON.stringify(bbox)}, expected x, y, width, height`);
+    return refuse('bbox', shown(bbox), 'x, y, width, height');
   }
   const [x, y, w, h] = bbox as [number, number, number, number];
-  return boxRegions(image, [y, x, y + h, x + w], where)[0]!;
+  return boxRegion(image, [y, x, y + h, x + w], { file, field: `${field}.bbox` }, problems);
 }

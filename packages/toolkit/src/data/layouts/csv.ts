@@ -1,8 +1,23 @@
 import { InputError } from '@mdt/core';
 import { readInput } from '../input-file.js';
+import { Problems } from '../problems.js';
 
 /** Longest table that is read. */
 const limit = 2 ** 28;
+
+export interface CsvOptions {
+  separator?: ',' | ';';
+  /** Takes lines of another length than the header's, which are left out. */
+  problems?: Problems;
+}
+
+/** A row of a table, and the words for its place in errors. */
+export interface CsvRow {
+  row: Record<string, string>;
+  file: string;
+  /** `row 5`, where the one below the header is row 1. */
+  field: string;
+}
 
 /**
  * Reads a CSV file (RFC 4180): a header, then a row per line; a byte order mark and either line end are fine.
@@ -13,8 +28,8 @@ const limit = 2 ** 28;
 export async function readCsv(
   path: string,
   columns: readonly string[],
-  { separator = ',' }: { separator?: ',' | ';' } = {},
-): Promise<Record<string, string>[]> {
+  { separator = ',', problems = new Problems() }: CsvOptions = {},
+): Promise<CsvRow[]> {
   const file = await readInput(path);
   if (file.length > limit) throw new InputError('unsupported-format', `${path}: ${file.length} bytes, expected at most ${limit}`);
   const [header, ...rows] = parseCsv(file.toString('utf8').replace(/^\uFEFF/, ''), path, separator);
@@ -22,16 +37,18 @@ export async function readCsv(
   if (!header || absent.length > 0) {
     throw new InputError(
       'invalid-data',
-      `${path}: no column ${absent.join(', ')}, found ${header?.cells.join(', ') ?? 'nothing'}`,
+      `${path}: no column ${absent.join(', ')} among ${header?.cells.join(', ') ?? 'none'}, expected ${columns.join(', ')}`,
     );
   }
-  return rows.map(({ cells, line }) => {
+  return rows.flatMap(({ cells, line }, i) => {
     if (cells.length !== header.cells.length) {
-      throw new InputError('invalid-data', `${path}: line ${line} has ${cells.length} cells, expected ${header.cells.length}`);
+      const [found, expected] = [`of ${cells.length} cells`, `${header.cells.length}`];
+      problems.add({ file: path, field: `line ${line}`, found, expected });
+      return [];
     }
     const row: Record<string, string> = Object.create(null);
-    for (const [i, name] of header.cells.entries()) row[name] = cells[i]!;
-    return row;
+    for (const [k, name] of header.cells.entries()) row[name] = cells[k]!;
+    return [{ row, file: path, field: `row ${i + 1}` }];
   });
 }
 
@@ -58,21 +75,29 @@ function parseCsv(text: string, path: string, separator: ',' | ';'): { cells: st
   return rows;
 }
 
-/** A number of a row; anything else is refused by column and value. */
-export function numberOf(row: Record<string, string>, column: string, where: string): number {
-  const value = row[column]?.trim() ? Number(row[column]) : Number.NaN;
-  if (Number.isFinite(value)) return value;
-  throw new InputError('invalid-data', `${where}: ${column} is '${row[column] ?? ''}', expected a number`);
+/** The numbers in some columns of a row; undefined where one is none, after all that are none were said. */
+export function numbersOf(
+  { row, file, field }: CsvRow,
+  columns: readonly string[],
+  problems: Problems = new Problems(),
+): number[] | undefined {
+  const values = columns.map((column) => (row[column]?.trim() ? Number(row[column]) : Number.NaN));
+  for (const [i, value] of values.entries()) {
+    if (Number.isFinite(value)) continue;
+    const column = columns[i]!;
+    problems.add({ file, field: `${field}: ${column}`, found: `'${row[column] ?? ''}'`, expected: 'a number' });
+  }
+  return values.every(Number.isFinite) ? values : undefined;
 }
 
-/** Rows by the value of one column, each with the words for its place in errors. */
-export function rowsBy(column: string, rows: readonly Record<string, string>[], path: string) {
-  const groups = new Map<string, { row: Record<string, string>; where: string }[]>();
-  for (const [i, row] of rows.entries()) {
-    const key = row[column]!;
+/** Rows by the value of one column. */
+export function rowsBy(column: string, rows: readonly CsvRow[]): Map<string, CsvRow[]> {
+  const groups = new Map<string, CsvRow[]>();
+  for (const one of rows) {
+    const key = one.row[column]!;
     const group = groups.get(key) ?? [];
     if (group.length === 0) groups.set(key, group);
-    group.push({ row, where: `${path}: row ${i + 1}` });
+    group.push(one);
   }
   return groups;
 }

@@ -1,4 +1,8 @@
 import { InputError, type Volume } from '@mdt/core';
+import type { FieldProblem, Problems } from '../problems.js';
+
+/** What an object is in its file. */
+export type Place = Pick<FieldProblem, 'file' | 'field'>;
 
 /** What one object covers: how many voxels, and how to fill them with its id. */
 export interface Region {
@@ -15,23 +19,43 @@ export function drawRegions(image: Volume, regions: readonly Region[], where: st
   return { ...image, data, channels: 1 };
 }
 
-/** Boxes as filled regions: rows `[min…, max…]` in voxels, rounded to whole ones, at least one voxel thick. */
-export function boxRegions({ size, dim }: Volume, boxes: ArrayLike<number>, where: string): Region[] {
+/**
+ * A box `[min…, max…]` in voxels as a filled region, rounded to whole ones, at least one voxel thick; undefined for one that does not
+ * touch the image, after that was said.
+ */
+export function boxRegion(
+  { size, dim }: Volume,
+  box: readonly number[],
+  { file, field }: Place,
+  problems: Problems,
+): Region | undefined {
   const sides = Array.from(size as readonly number[]);
-  return Array.from({ length: boxes.length / (2 * dim) }, (_, k) => {
-    const box = Array.from({ length: 2 * dim }, (_, i) => boxes[k * 2 * dim + i]!);
-    const inside = sides.every((n, d) => box[dim + d]! > box[d]! && box[d]! < n && box[dim + d]! > 0);
-    if (!inside) {
-      const found = box.map((value) => Number(value.toFixed(3))).join(', ');
-      throw new InputError('invalid-data', `${where}: box ${k + 1} is ${found}, expected a box within ${sides.join('x')}`);
-    }
-    const from = sides.map((n, d) => Math.max(0, Math.min(n - 1, Math.round(box[d]!))));
-    const to = sides.map((n, d) => Math.max(from[d]! + 1, Math.min(n, Math.round(box[dim + d]!))));
-    return {
-      voxels: from.reduce((product, start, d) => product * (to[d]! - start), 1),
-      fill: (labelMap, id) => eachRow(sides, from, to, (start, length) => labelMap.fill(id, start, start + length)),
-    };
-  });
+  const inside = sides.every((n, d) => box[dim + d]! > box[d]! && box[d]! < n && box[dim + d]! > 0);
+  if (!inside) {
+    const found = box.map((value) => Number(value.toFixed(3))).join(', ');
+    problems.add({ file, field, found, expected: `a box within ${sides.join('x')}` });
+    return undefined;
+  }
+  const from = sides.map((n, d) => Math.max(0, Math.min(n - 1, Math.round(box[d]!))));
+  const to = sides.map((n, d) => Math.max(from[d]! + 1, Math.min(n, Math.round(box[dim + d]!))));
+  return {
+    voxels: from.reduce((product, start, d) => product * (to[d]! - start), 1),
+    fill: (labelMap, id) => eachRow(sides, from, to, (start, length) => labelMap.fill(id, start, start + length)),
+  };
+}
+
+/** What objects are drawn as, and the class of each; those without a region are left out. */
+export function drawObjects<D extends Volume['dim']>(
+  image: Volume<D>,
+  objects: readonly { region: Region | undefined; name: string }[],
+  where: string,
+): { labelMap: Volume<D, Uint16Array>; objectClasses: Record<string, string> } {
+  const drawn = objects.flatMap(({ region, name }) => (region ? [{ region, name }] : []));
+  const regions = drawn.map(({ region }) => region);
+  return {
+    labelMap: drawRegions(image, regions, where) as Volume<D, Uint16Array>,
+    objectClasses: Object.fromEntries(drawn.map(({ name }, i) => [i + 1, name])),
+  };
 }
 
 /** Voxels with a value other than 0 as a region. */

@@ -3,11 +3,12 @@ import { basename, join } from 'node:path';
 import { type Dim, InputError, type Volume } from '@mdt/core';
 import { checkNormalisation, imageEnding, type Normalisation, rescaled } from '@mdt/formats';
 import { missing } from '../input-file.js';
-import { labelMapOf, turnedLike } from '../label-map-file.js';
+import { storedLabelMap, turnedLike } from '../label-map-file.js';
+import { Problems, StoppedReading } from '../problems.js';
 import { describeVolume, readVolume } from '../volume-file.js';
 import type { NewCase, SourceDataset } from '../write-dataset.js';
 import { readCsv, rowsBy } from './csv.js';
-import { drawRegions, maskRegion } from './draw.js';
+import { drawObjects, maskRegion } from './draw.js';
 import { type LabelKind, labelledObjects } from './objects.js';
 import { drawParts, type PartOptions } from './parts.js';
 
@@ -39,20 +40,23 @@ export interface FolderOptions extends LayoutOptions {
 }
 
 /** Images of a folder, and of its folders whose name fits `inner`, by their case: the file's name, without its ending. */
-export async function imagesIn(folder: string, inner?: RegExp): Promise<Map<string, string>> {
+export async function imagesIn(
+  folder: string,
+  problems: Problems = new Problems(),
+  inner?: RegExp,
+): Promise<Map<string, string>> {
   const entries = await readdir(folder, { withFileTypes: true }).catch((cause: unknown) => {
     throw missing(folder, cause);
   });
   const found = new Map<string, string>();
   const add = (id: string, path: string) => {
-    if (found.has(id)) {
-      throw new InputError('invalid-data', `${folder}: ${basename(path)} and ${basename(found.get(id)!)} are both case '${id}'`);
-    }
-    found.set(id, path);
+    const first = found.get(id);
+    if (first === undefined) found.set(id, path);
+    else problems.add({ file: path, field: '', found: `case '${id}' as ${first}`, expected: 'one file per case' });
   };
   for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
     if (entry.isDirectory() && inner?.test(entry.name)) {
-      for (const [id, path] of await imagesIn(join(folder, entry.name))) add(id, path);
+      for (const [id, path] of await imagesIn(join(folder, entry.name), problems)) add(id, path);
       continue;
     }
     const ending = entry.isDirectory() ? '' : imageEnding(entry.name);
@@ -63,10 +67,18 @@ export async function imagesIn(folder: string, inner?: RegExp): Promise<Map<stri
   return found;
 }
 
-/** The head of a data set whose first image is given. */
-export async function headOf(folder: string, image: string, options: LayoutOptions): Promise<Omit<SourceDataset, 'cases'>> {
-  const info = await describeVolume(image, options.dim);
-  return headWith(folder, options, info);
+/** The head of a data set with these images: the first one says dimension and channels. */
+export async function headOf(
+  folder: string,
+  images: Iterable<string>,
+  options: LayoutOptions,
+  problems: Problems = new Problems(),
+): Promise<Omit<SourceDataset, 'cases'>> {
+  for (const image of images) {
+    const info = await problems.attempt(image, () => describeVolume(image, options.dim));
+    if (info) return headWith(folder, options, info);
+  }
+  throw new StoppedReading();
 }
 
 /** As `headOf`, where dimension and channels are known. */
@@ -85,68 +97,94 @@ export function headWith<D extends Dim>(
  * kind `masks`, a folder of that name with a mask per object. An image without a label map is an error; one without objects is a
  * negative.
  */
-export async function folderLayout(folder: string, options: FolderOptions = {}): Promise<SourceDataset> {
-  const { labels = 'labels', objects = 'instances', classes = ['object'], classTable } = options;
-  const images = await imagesIn(join(folder, options.images ?? 'images'));
-  const maps = await imagesIn(join(folder, labels));
-  const lacking = [...images.keys()].filter((id) => !maps.has(id));
-  if (lacking.length > 0) {
-    throw new InputError(
-      'missing-file',
-      `${join(folder, labels)}: no label map for ${lacking.slice(0, 8).join(', ')} (${lacking.length} of ${images.size} cases)`,
-    );
-  }
+export async function folderLayout(
+  folder: string,
+  options: FolderOptions = {},
+  problems: Problems = new Problems(),
+): Promise<SourceDataset> {
+  const { objects = 'instances', classes = ['object'], classTable } = options;
+  const [imageFolder, labelFolder] = [join(folder, options.images ?? 'images'), join(folder, options.labels ?? 'labels')];
   const table = classTable === undefined ? undefined : join(folder, classTable);
-  const classOf = table === undefined ? undefined : await classesByObject(table);
-  const head = await headOf(folder, images.values().next().value!, options);
+  const [images, maps, classOf] = await problems.all(
+    [imageFolder, () => imagesIn(imageFolder, problems)],
+    [labelFolder, () => imagesIn(labelFolder, problems)],
+    [table ?? '', () => table && classesByObject(table, problems)],
+  );
+  for (const id of images.keys()) {
+    if (maps.has(id)) continue;
+    const what = { field: `label map of ${id}`, found: 'missing', expected: 'one for each image' };
+    problems.add({ code: 'missing-file', file: labelFolder, ...what });
+  }
+  const head = await headOf(folder, images.values(), options, problems);
   const parts = drawParts([...images.keys()], options);
-  const cases = Array.from(images, ([id, path]) => ({
-    id,
-    split: parts.get(id)!,
-    files: [path, maps.get(id)!, ...(table === undefined ? [] : [table])],
-    async load() {
-      const image = rescaled(await readVolume(path, { dim: head.dim }));
-      const own = classOf && (classOf.get(id) ?? new Map<string, string>());
-      const map = maps.get(id)!;
-      return {
-        image,
-        ...(objects === 'masks'
-          ? await masksOf(map, image, classes, own)
-          : labelledObjects(await labelMapOf(map, image), objects, classes, map, own)),
-      };
-    },
-  }));
+  const cases = Array.from(images).flatMap(([id, path]) => {
+    const map = maps.get(id);
+    if (map === undefined) return [];
+    return {
+      id,
+      split: parts.get(id)!,
+      files: [path, map, ...(table === undefined ? [] : [table])],
+      async load(problems = new Problems()) {
+        const own = classOf ? (classOf.get(id) ?? new Map<string, string>()) : undefined;
+        const readImage = async () => rescaled(await readVolume(path, { dim: head.dim }));
+        if (objects === 'masks') {
+          const [image, masks] = await problems.all([path, readImage], [map, () => masksIn(map, head.dim, problems)]);
+          return { image, ...masksOf(masks, image, classes, own, map, problems) };
+        }
+        const [image, stored] = await problems.all([path, readImage], [map, () => storedLabelMap(map, head.dim)]);
+        return { image, ...labelledObjects(stored.like(image), objects, classes, map, own, problems) };
+      },
+    };
+  });
   return { ...head, cases };
 }
 
 /** Class by object, by case. */
-export async function classesByObject(path: string): Promise<Map<string, Map<string, string>>> {
-  const rows = rowsBy('case', await readCsv(path, ['case', 'object', 'class']), path);
+export async function classesByObject(path: string, problems?: Problems): Promise<Map<string, Map<string, string>>> {
+  const rows = rowsBy('case', await readCsv(path, ['case', 'object', 'class'], problems && { problems }));
   return new Map(Array.from(rows, ([id, own]) => [id, new Map(own.map(({ row }) => [row.object!, row.class!]))]));
 }
 
-/** A mask file per object; where masks overlap, the smaller lies on top. */
-async function masksOf(
-  folder: string,
+interface Mask {
+  name: string;
+  path: string;
+  like: (image: Volume) => Volume;
+}
+
+/** The masks of a folder, a file per object, as far as they can be read. */
+async function masksIn(folder: string, dim: Dim, problems: Problems): Promise<Mask[]> {
+  const masks: Mask[] = [];
+  for (const [name, path] of await imagesIn(folder, problems)) {
+    const [stored, header] =
+      (await problems.attempt(path, async () => [await readVolume(path, { dim }), await describeVolume(path, dim)] as const)) ??
+      [];
+    if (stored) masks.push({ name, path, like: (image) => turnedLike(stored, header!, image) });
+  }
+  return masks;
+}
+
+/** A mask per object; where masks overlap, the smaller lies on top. */
+function masksOf(
+  masks: readonly Mask[],
   image: Volume,
   classes: readonly string[],
   classOf: ReadonlyMap<string, string> | undefined,
-): Promise<Pick<NewCase, 'labelMap' | 'objectClasses'>> {
-  const files = await imagesIn(folder);
-  const regions = [];
-  const names: string[] = [];
-  for (const [name, path] of files) {
-    const { data, size } = turnedLike(await readVolume(path, { dim: image.dim }), await describeVolume(path, image.dim), image);
-    if (size.join() !== image.size.join()) {
-      throw new InputError('shape-mismatch', `${path}: size ${size.join('x')}, expected ${image.size.join('x')} as its image`);
-    }
+  folder: string,
+  problems: Problems,
+): Pick<NewCase, 'labelMap' | 'objectClasses'> {
+  const objects = masks.flatMap(({ name, path, like }) => {
+    const { data, size } = like(image);
+    const fits = size.join() === image.size.join();
     const known = classOf ? classOf.get(name) : classes[0];
-    if (known === undefined) throw new InputError('unknown-class', `${path}: the table has no class for object '${name}'`);
-    regions.push(maskRegion(data));
-    names.push(known);
-  }
-  return {
-    labelMap: drawRegions(image, regions, folder),
-    objectClasses: Object.fromEntries(names.map((name, i) => [i + 1, name])),
-  };
+    if (!fits) {
+      const expected = `${image.size.join('x')} as its image`;
+      problems.add({ code: 'shape-mismatch', file: path, field: 'size', found: size.join('x'), expected });
+    }
+    if (known === undefined) {
+      const what = { field: `object '${name}'`, found: 'without a class', expected: 'one in the table' };
+      problems.add({ code: 'unknown-class', file: path, ...what });
+    }
+    return fits && known !== undefined ? [{ region: maskRegion(data), name: known }] : [];
+  });
+  return drawObjects(image, objects, folder);
 }

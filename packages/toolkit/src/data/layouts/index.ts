@@ -1,4 +1,5 @@
 import { refuseUnknownKeys } from '@mdt/core';
+import { Problems } from '../problems.js';
 import type { SourceDataset } from '../write-dataset.js';
 import { boxTableLayout, luna16Layout } from './box-table.js';
 import { cocoLayout } from './coco.js';
@@ -10,7 +11,7 @@ import { nnDetectionLayout } from './nndetection.js';
 import { originalArraysLayout } from './original-arrays.js';
 
 interface Layout {
-  open: (folder: string, options: never) => Promise<SourceDataset>;
+  open: (folder: string, options: never, problems: Problems) => Promise<SourceDataset>;
   /** Options beside those that all layouts have. */
   options: readonly string[];
 }
@@ -36,10 +37,16 @@ export const layoutNames = Object.keys(layouts) as LayoutName[];
 /**
  * Opens a folder by the name of its layout, with the options of that layout.
  *
- * @throws InputError `unknown-option`, and what the layout throws
+ * @param problems takes what is wrong with the folder; by itself the first problem is thrown
+ * @throws InputError `unknown-option`, and what the layout throws; StoppedReading where `problems` has all that can be said
  */
-export function openLayout(name: LayoutName, folder: string, options: object = {}): Promise<SourceDataset> {
+export function openLayout(
+  name: LayoutName,
+  folder: string,
+  options: object = {},
+  problems: Problems = new Problems(),
+): Promise<SourceDataset> {
   const layout: Layout = layouts[name];
   refuseUnknownKeys(`layout ${name}`, options, [...common, ...layout.options]);
-  return layout.open(folder, options as never);
+  return layout.open(folder, options as never, problems);
 }

@@ -66,7 +66,7 @@ test('label maps with a table of classes, and a mask file per object', async () 
   expect(Array.from(objects.labels)).toEqual([0, 1]);
   await write('masks/classes.csv', 'case,object,class\na,3,cyst\n');
   await expect(open('folder', 'masks', { classes, classTable: 'classes.csv' })).rejects.toThrow(
-    'value 7, expected one that the table names',
+    'value is 7, expected one that the table names',
   );
 });
 
@@ -94,7 +94,7 @@ test('COCO: boxes, polygons and runs; crowds are left out', async () => {
   expect(Array.from(objects.labels)).toEqual([1, 0, 1]);
   await write('coco/bad.json', JSON.stringify({ ...json, annotations: [one({ category_id: 1 })] }));
   await expect(open('coco', 'coco', { table: 'bad.json' })).rejects.toThrow(
-    'annotations[0]: category_id is 1, expected one of categories',
+    'annotations[0].category_id is 1, expected one of categories',
   );
   await write('coco/bad.json', JSON.stringify({ ...json, images: [{ ...json.images[0], file_name: '../p.png' }] }));
   await expect(open('coco', 'coco', { table: 'bad.json' })).rejects.toThrow('images[0].file_name is "../p.png"');

@@ -1,5 +1,6 @@
-import { type Dim, InputError, type Volume } from '@mdt/core';
+import type { Dim, Volume } from '@mdt/core';
 import { connectedComponents } from '@mdt/native-ops';
+import { Problems } from '../problems.js';
 
 /**
  * What label maps hold.
@@ -11,26 +12,36 @@ import { connectedComponents } from '@mdt/native-ops';
 export type LabelKind = 'instances' | 'binary' | 'classes' | 'masks';
 export const labelKinds: readonly LabelKind[] = ['instances', 'binary', 'classes', 'masks'];
 
-/** A label map with an id per object, and the class of each. Parts are connected by faces, as the original toolkit's. */
+/**
+ * A label map with an id per object, and the class of each. Parts are connected by faces, as the original toolkit's.
+ *
+ * @param problems takes values that have no class; their objects are left out
+ */
 export function labelledObjects<D extends Dim>(
   labelMap: Volume<D, Int32Array>,
   kind: Exclude<LabelKind, 'masks'>,
   classes: readonly string[],
   where: string,
   classOf?: ReadonlyMap<string, string>,
+  problems: Problems = new Problems(),
 ): { labelMap: Volume<D, Int32Array>; objectClasses: Record<string, string> } {
-  const nameOf = (value: number): string => {
+  const { labels, values } =
+    kind === 'instances' ? { labels: labelMap.data, values: undefined } : separateObjects(labelMap, kind === 'classes');
+  const objectClasses: Record<string, string> = {};
+  const unknown = new Set<number>();
+  for (const id of valuesIn(labels)) {
+    const value = values ? values[id - 1]! : id;
     const name = classOf ? classOf.get(String(value)) : kind === 'classes' ? classes[value - 1] : classes[0];
-    if (name !== undefined) return name;
-    const expected = classOf ? 'one that the table names' : `0 to ${classes.length} (${classes.join(', ')})`;
-    throw new InputError('unknown-class', `${where}: value ${value}, expected ${expected}`);
-  };
-  if (kind === 'instances') {
-    return { labelMap, objectClasses: Object.fromEntries(valuesIn(labelMap.data).map((id) => [id, nameOf(id)])) };
+    if (name === undefined) unknown.add(value);
+    else objectClasses[id] = name;
   }
-  const { labels, values } = separateObjects(labelMap, kind === 'classes');
-  const objectClasses = Object.fromEntries(Array.from(values, (value, i) => [i + 1, nameOf(value)]));
-  return { labelMap: { ...labelMap, data: labels }, objectClasses };
+  if (unknown.size > 0) {
+    const expected = classOf ? 'one that the table names' : `0 to ${classes.length} (${classes.join(', ')})`;
+    const found = `${[...unknown].slice(0, 8).join(', ')}${unknown.size > 8 ? `, … (${unknown.size} values)` : ''}`;
+    problems.add({ code: 'unknown-class', file: where, field: 'value', found, expected });
+  }
+  const data = unknown.size > 0 ? labels.map((id) => (objectClasses[id] === undefined ? 0 : id)) : labels;
+  return { labelMap: { ...labelMap, data }, objectClasses };
 }
 
 /** Values other than 0, rising. */

@@ -1,8 +1,9 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { InputError, type Volume, type VoxelArray, volume } from '@mdt/core';
+import { type Volume, type VoxelArray, volume } from '@mdt/core';
 import { readJson } from '../../files.js';
 import { missing } from '../input-file.js';
+import { Problems, StoppedReading, shown } from '../problems.js';
 import { describeVolume, loadLabelMap, readVolume } from '../volume-file.js';
 import type { SourceDataset } from '../write-dataset.js';
 import { headWith, type LayoutOptions } from './folder.js';
@@ -20,8 +21,9 @@ export interface OriginalArraysOptions extends Omit<LayoutOptions, 'dim'> {
   targets?: 'ratings' | 'classes';
 }
 
+/** A row of the table as it should be. */
 interface Row {
-  pid: string;
+  pid: string | number;
   class_target: number | number[];
 }
 
@@ -34,57 +36,86 @@ interface Row {
  * Where `class_target` is a list, entry k − 1 is of label k; where it is a number, all foreground is of that class and its connected
  * parts are the objects.
  */
-export async function originalArraysLayout(folder: string, options: OriginalArraysOptions = {}): Promise<SourceDataset<3>> {
+export async function originalArraysLayout(
+  folder: string,
+  options: OriginalArraysOptions = {},
+  problems: Problems = new Problems(),
+): Promise<SourceDataset<3>> {
   const { table = 'info.json', classes = ['benign', 'malignant'], spacing = [1.25, 0.7, 0.7], threshold = 3 } = options;
   const targets = options.targets ?? (classes.length === 2 ? 'ratings' : 'classes');
   const path = join(folder, table);
-  const present = new Set(
-    await readdir(folder).catch((cause: unknown) => {
+  const list = async () =>
+    readdir(folder).catch((cause: unknown) => {
       throw missing(folder, cause);
-    }),
-  );
-  const rows = (await readJson(path)) as Row[];
-  const refuse = (text: string): never => {
-    throw new InputError('invalid-data', `${path}: ${text}`);
+    });
+  const [names, json] = await problems.all([folder, list], [path, () => readJson(path)]);
+  const present = new Set(names);
+  const refuse = (field: string, found: string, expected: string, code?: 'unknown-class') =>
+    problems.add({ file: path, field, found, expected, ...(code && { code }) });
+  const rows: readonly unknown[] = Array.isArray(json) ? json : [];
+  if (rows.length === 0) {
+    refuse('', Array.isArray(json) ? 'an empty list' : shown(json), 'a list of { pid, class_target }');
+    throw new StoppedReading();
+  }
+  const classOf = (target: number): string | undefined => classes[targets === 'ratings' ? Number(target >= threshold) : target];
+  const isGood = (row: unknown, i: number): row is Row => {
+    const { pid, class_target: target } = (row ?? {}) as Partial<Row>;
+    const field = `row ${i + 1}`;
+    const isId = typeof pid === 'string' || typeof pid === 'number';
+    if (!isId) refuse(`${field}: pid`, shown(pid), 'a name');
+    const values = Array.isArray(target) ? target : [target];
+    const isTarget = values.every(Number.isFinite);
+    if (!isTarget) refuse(`${field}: class_target`, shown(target), 'a number or a list of numbers');
+    const unknown = (isTarget ? (values as number[]) : []).filter((one) => classOf(one) === undefined);
+    for (const one of unknown)
+      refuse(`${field}: class_target`, `${one}`, `a class from 0 to ${classes.length - 1}`, 'unknown-class');
+    const lacking = isId ? ['img', 'rois'].map((kind) => `${pid}_${kind}.npy`).filter((name) => !present.has(name)) : [];
+    for (const name of lacking) {
+      const what = { field: '', found: 'no such file', expected: `that of ${field} of ${path}` };
+      problems.add({ code: 'missing-file', file: join(folder, name), ...what });
+    }
+    return isId && isTarget && unknown.length === 0 && lacking.length === 0;
   };
-  if (!Array.isArray(rows) || rows.length === 0) return refuse(`expected a list of { pid, class_target }, found ${typeof rows}`);
+  const good = rows.filter(isGood);
+  if (good.length === 0) throw new StoppedReading();
   const parts = drawParts(
-    rows.map(({ pid }) => String(pid)),
+    good.map(({ pid }) => String(pid)),
     options,
   );
-  const nameOf = (target: number, where: string): string => {
-    const label = targets === 'ratings' ? Number(target >= threshold) : target;
-    return classes[label] ?? refuse(`${where}: class_target ${target}, expected a class from 0 to ${classes.length - 1}`);
-  };
-  const cases = rows.map(({ pid, class_target: target }, i) => {
+  const cases = good.map(({ pid, class_target: target }) => {
     const id = String(pid);
-    for (const kind of ['img', 'rois']) {
-      if (!present.has(`${id}_${kind}.npy`))
-        throw new InputError('missing-file', `${join(folder, `${id}_${kind}.npy`)}: no such file`);
-    }
-    const isTarget = Number.isFinite(target) || (Array.isArray(target) && target.every(Number.isFinite));
-    if (!isTarget) refuse(`row ${i + 1}: class_target is ${JSON.stringify(target)}, expected a number or a list of numbers`);
     const [imagePath, labelPath] = [join(folder, `${id}_img.npy`), join(folder, `${id}_rois.npy`)];
     return {
       id,
       split: parts.get(id)!,
       files: [imagePath, labelPath, path],
-      async load() {
-        const image = await channelsLast(imagePath, spacing);
-        const map: Volume<3, Int32Array> = { ...(await loadLabelMap(labelPath, 3)), spacing };
+      async load(problems = new Problems()) {
+        const [image, stored] = await problems.all(
+          [imagePath, () => channelsLast(imagePath, spacing)],
+          [labelPath, () => loadLabelMap(labelPath, 3)],
+        );
+        const map: Volume<3, Int32Array> = { ...stored, spacing };
         if (!Array.isArray(target)) {
           const { labels, values } = separateObjects(map, false);
-          const objectClasses = Object.fromEntries(Array.from(values, (_, k) => [k + 1, nameOf(target, `row ${i + 1}`)]));
+          const objectClasses = Object.fromEntries(Array.from(values, (_, k) => [k + 1, classOf(target)!]));
           return { image, labelMap: { ...map, data: labels }, objectClasses };
         }
-        const objectClasses = Object.fromEntries(target.map((one, k) => [k + 1, nameOf(one, `row ${i + 1}`)]));
+        const objectClasses = Object.fromEntries(target.map((one, k) => [k + 1, classOf(one)!]));
         return { image, labelMap: map, objectClasses };
       },
     };
   });
-  const first = await describeVolume(cases[0]!.files[0]!);
-  const channels = first.size.length === 3 && first.channels > 1 ? first.size[0]! : 1;
+  const channels = await firstChannels(cases, problems);
   return { ...headWith(folder, { ...options, classes }, { dim: 3, channels }), cases };
+}
+
+/** Channels of the first image that can be read. */
+async function firstChannels(cases: readonly { files: readonly string[] }[], problems: Problems): Promise<number> {
+  for (const { files } of cases) {
+    const first = await problems.attempt(files[0]!, () => describeVolume(files[0]!));
+    if (first) return first.size.length === 3 && first.channels > 1 ? first.size[0]! : 1;
+  }
+  throw new StoppedReading();
 }
 
 /** `[z, y, x]` as it is, `[channel, z, y, x]` with the channels at the end. */

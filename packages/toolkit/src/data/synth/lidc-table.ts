@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { numberOf, readCsv } from '../layouts/csv.js';
+import { numbersOf, readCsv } from '../layouts/csv.js';
 import { characteristics, type Ratings } from '../layouts/lidc/lidc-xml.js';
 
 /** How one reader marked one nodule. */
@@ -35,10 +35,9 @@ export function lidcTable(): Promise<TableScan[]> {
 async function readTable(file: string): Promise<TableScan[]> {
   const scans = new Map<string, TableScan>();
   const nodules = new Map<string, TableMark[]>();
-  for (const [i, row] of (
-    await readCsv(file, ['scan', 'pixel', 'slice', 'nodule', 'z', 'depth', ...characteristics])
-  ).entries()) {
-    const number = (column: string) => numberOf(row, column, `${file}: row ${i + 1}`);
+  for (const line of await readCsv(file, ['scan', 'pixel', 'slice', 'nodule', 'z', 'depth', ...characteristics])) {
+    const { row } = line;
+    const number = (column: string) => numbersOf(line, [column])![0]!;
     const pixel = number('pixel');
     const scan: TableScan = scans.get(row.scan!) ?? { spacing: [number('slice'), pixel, pixel], nodules: [] };
     scans.set(row.scan!, scan);

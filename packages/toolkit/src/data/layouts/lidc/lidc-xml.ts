@@ -1,4 +1,6 @@
 import { InputError } from '@mdt/core';
+import { Problems } from '../../problems.js';
+import type { Place } from '../draw.js';
 import { childrenOf, parseXml, textOf, type XmlElement } from './xml.js';
 
 /** What LIDC's readers rated, on scales from 1 to 5 or 6; McNitt-Gray et al. 2007. */
@@ -46,22 +48,26 @@ export interface LidcReading {
 /**
  * Reads an annotation file of LIDC-IDRI: the marks of each reader's unblinded session. What readers called no nodule is left out.
  *
+ * @param problems takes what is wrong with fields; their marks are left out
  * @throws InputError `invalid-data` that names the file, the nodule and the field
  */
-export function parseLidcXml(text: string, where: string): LidcReading {
-  const root = parseXml(text, where);
+export function parseLidcXml(text: string, file: string, problems: Problems = new Problems()): LidcReading {
+  const root = parseXml(text, file);
   if (root.name !== 'LidcReadMessage') {
-    throw new InputError('invalid-data', `${where}: found <${root.name}>, expected <LidcReadMessage>`);
+    throw new InputError('invalid-data', `${file}: found <${root.name}>, expected <LidcReadMessage>`);
   }
   const header = childrenOf(root, 'ResponseHeader')[0];
   const sessions = childrenOf(root, 'readingSession');
   const marks = sessions.flatMap((session, reader) =>
-    childrenOf(session, 'unblindedReadNodule').map((nodule): LidcMark => {
+    childrenOf(session, 'unblindedReadNodule').flatMap((nodule): LidcMark[] => {
       const id = textOf(nodule, 'noduleID') ?? '';
-      const place = `${where}: reader ${reader + 1}, nodule '${id}'`;
-      const contours = childrenOf(nodule, 'roi').map((roi) => contourOf(roi, place));
-      if (contours.length === 0) throw new InputError('invalid-data', `${place}: no roi, expected one or more`);
-      return { reader, id, ratings: ratingsOf(childrenOf(nodule, 'characteristics')[0], place), contours };
+      const place = { file, field: `reader ${reader + 1}, nodule '${id}'` };
+      const rois = childrenOf(nodule, 'roi');
+      if (rois.length === 0) problems.add({ file, field: `${place.field}: roi`, found: 'missing', expected: 'one or more' });
+      const read = rois.map((roi) => contourOf(roi, place, problems));
+      const ratings = ratingsOf(childrenOf(nodule, 'characteristics')[0], place, problems);
+      const contours = read.filter((contour) => contour !== undefined);
+      return rois.length > 0 && contours.length === rois.length ? [{ reader, id, ratings, contours }] : [];
     }),
   );
   return {
@@ -72,36 +78,37 @@ export function parseLidcXml(text: string, where: string): LidcReading {
   };
 }
 
-function contourOf(roi: XmlElement, where: string): LidcContour {
-  const number = (element: XmlElement, field: string, whole: boolean): number => {
+function contourOf(roi: XmlElement, { file, field: nodule }: Place, problems: Problems): LidcContour | undefined {
+  const numberIn = (element: XmlElement, field: string, whole: boolean): number => {
     const text = textOf(element, field);
     const value = text ? Number(text) : Number.NaN;
     if (Number.isFinite(value) && (!whole || Number.isInteger(value))) return value;
-    throw new InputError(
-      'invalid-data',
-      `${where}: ${field} is '${text ?? 'missing'}', expected a ${whole ? 'whole ' : ''}number`,
-    );
+    const expected = `a ${whole ? 'whole ' : ''}number`;
+    problems.add({ file, field: `${nodule}: ${field}`, found: `'${text ?? 'missing'}'`, expected });
+    return Number.NaN;
   };
   const edges = childrenOf(roi, 'edgeMap');
-  if (edges.length === 0) throw new InputError('invalid-data', `${where}: a roi without edgeMap`);
+  if (edges.length === 0) problems.add({ file, field: `${nodule}: edgeMap`, found: 'missing', expected: 'one or more' });
+  const z = numberIn(roi, 'imageZposition', false);
+  const points = edges.flatMap((edge) => [numberIn(edge, 'xCoord', true), numberIn(edge, 'yCoord', true)]);
+  if (edges.length === 0 || [z, ...points].some(Number.isNaN)) return undefined;
   return {
-    z: number(roi, 'imageZposition', false),
+    z,
     sliceUid: textOf(roi, 'imageSOP_UID') ?? '',
     inclusion: textOf(roi, 'inclusion')?.toUpperCase() !== 'FALSE',
-    points: Int32Array.from(edges.flatMap((edge) => [number(edge, 'xCoord', true), number(edge, 'yCoord', true)])),
+    points: Int32Array.from(points),
   };
 }
 
-function ratingsOf(element: XmlElement | undefined, where: string): Ratings {
+function ratingsOf(element: XmlElement | undefined, { file, field: nodule }: Place, problems: Problems): Ratings {
   const ratings: Ratings = {};
   for (const name of characteristics) {
     const text = element && textOf(element, name);
     if (!text) continue;
     const value = Number(text);
-    if (!(Number.isInteger(value) && value >= 0 && value <= 6)) {
-      throw new InputError('invalid-data', `${where}: ${name} is '${text}', expected 1 to 6`);
-    }
-    ratings[name] = value;
+    const good = Number.isInteger(value) && value >= 0 && value <= 6;
+    if (good) ratings[name] = value;
+    else problems.add({ file, field: `${nodule}: ${name}`, found: `'${text}'`, expected: '1 to 6' });
   }
   return ratings;
 }

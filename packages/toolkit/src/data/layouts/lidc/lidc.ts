@@ -3,9 +3,10 @@ import { dirname, join } from 'node:path';
 import { InputError, type Volume } from '@mdt/core';
 import { isDicom, rescaled } from '@mdt/formats';
 import { missing, readInput, readStart } from '../../input-file.js';
+import { Problems, StoppedReading } from '../../problems.js';
 import { readVolume } from '../../volume-file.js';
 import type { SourceDataset } from '../../write-dataset.js';
-import { drawRegions } from '../draw.js';
+import { drawRegions, type Place } from '../draw.js';
 import { headWith, type LayoutOptions } from '../folder.js';
 import { drawParts } from '../parts.js';
 import { type ConsensusOptions, checkConsensus, consensusOf, groupMarks, type Nodule, type ReaderMark } from './consensus.js';
@@ -27,13 +28,20 @@ export interface LidcOptions extends Omit<LayoutOptions, 'dim' | 'classes'> {
  * by its patient (the folder `LIDC-IDRI-0001`, or the outermost one), with a number where a patient has several. Nodules below 3 mm,
  * which readers mark with a point, are no objects.
  */
-export async function lidcLayout(folder: string, options: LidcOptions = {}): Promise<SourceDataset<3>> {
+export async function lidcLayout(
+  folder: string,
+  options: LidcOptions = {},
+  problems: Problems = new Problems(),
+): Promise<SourceDataset<3>> {
   const { consensus = {}, classes = ['benign', 'malignant'], outlines = 'outside' } = options;
   checkConsensus(consensus, 'lidc');
   checkClasses(classes);
-  const scans = await findScans(folder);
-  if (scans.length === 0)
-    throw new InputError('empty-dataset', `${folder}: no folder with DICOM files and an XML file of readings`);
+  const [scans] = await problems.all([folder, () => findScans(folder, problems)]);
+  if (scans.length === 0) {
+    const expected = 'a folder with DICOM files and an XML file of readings';
+    problems.add({ code: 'empty-dataset', file: folder, field: 'scans', found: 'none', expected });
+    throw new StoppedReading();
+  }
   const patients = scans.map(({ path }) => patientOf(path.slice(folder.length)));
   const ids = patients.map((patient, i) => {
     const before = patients.slice(0, i).filter((other) => other === patient).length;
@@ -45,10 +53,12 @@ export async function lidcLayout(folder: string, options: LidcOptions = {}): Pro
     patient: patients[i]!,
     split: parts.get(patients[i]!)!,
     files: [...files, xml],
-    async load() {
-      const image = rescaled(await readVolume(path, { dim: 3 }));
-      const reading = parseLidcXml((await readInput(xml)).toString('utf8'), xml);
-      return { image, ...nodulesOf(reading, image, xml, { consensus, classes, outlines }) };
+    async load(problems = new Problems()) {
+      const [image, reading] = await problems.all(
+        [path, async () => rescaled(await readVolume(path, { dim: 3 }))],
+        [xml, async () => parseLidcXml((await readInput(xml)).toString('utf8'), xml, problems)],
+      );
+      return { image, ...nodulesOf(reading, image, xml, { consensus, classes, outlines }, problems) };
     },
   }));
   return { ...headWith(folder, { ...options, classes }, { dim: 3, channels: 1 }), cases };
@@ -64,9 +74,10 @@ export function nodulesOf(
     classes = ['benign', 'malignant'],
     outlines = 'outside',
   }: Pick<LidcOptions, 'consensus' | 'classes' | 'outlines'> = {},
+  problems: Problems = new Problems(),
 ) {
   const masks = marks.flatMap((mark): ReaderMark[] => {
-    const mask = maskOf(mark, image, outlines, where);
+    const mask = maskOf(mark, image, outlines, where, problems);
     const { malignancy } = mark.ratings;
     return mask ? [{ reader: mark.reader, mask, ...(malignancy !== undefined && { malignancy }) }] : [];
   });
@@ -98,11 +109,19 @@ export function drawNodules(image: Volume<3>, nodules: readonly Nodule[], classe
   };
 }
 
-/** The voxels that a reader marked; undefined for a mark without area. */
-function maskOf(mark: LidcMark, image: Volume<3>, outlines: 'outside' | 'inside', where: string): LocalMask | undefined {
+/** The voxels that a reader marked; undefined for a mark without area, or outside the image, after that was said. */
+function maskOf(
+  mark: LidcMark,
+  image: Volume<3>,
+  outlines: 'outside' | 'inside',
+  file: string,
+  problems: Problems,
+): LocalMask | undefined {
   const outlined = mark.contours.filter(({ points }) => points.length >= 6);
   if (outlined.length === 0) return undefined;
-  const slices = outlined.map(({ z }) => sliceAt(z, image, `${where}: nodule '${mark.id}'`));
+  const found = outlined.map(({ z }) => sliceAt(z, image, { file, field: `nodule '${mark.id}': imageZposition` }, problems));
+  const slices = found.filter((slice) => slice !== undefined);
+  if (slices.length < found.length) return undefined;
   const every = (axis: 0 | 1) => outlined.flatMap(({ points }) => Array.from(points).filter((_, i) => i % 2 === axis));
   const [xs, ys] = [every(0), every(1)];
   const limit = (values: number[], n: number): [number, number] => [
@@ -126,16 +145,14 @@ function maskOf(mark: LidcMark, image: Volume<3>, outlines: 'outside' | 'inside'
   });
 }
 
-/** The slice of a place along the patient's axis. */
-function sliceAt(z: number, image: Volume<3>, where: string): number {
+/** The slice of a place along the patient's axis; undefined where there is none, after that was said. */
+function sliceAt(z: number, image: Volume<3>, place: Place, problems: Problems): number | undefined {
   const step = (image.direction?.[0] ?? 1) * image.spacing[0];
   const slice = (z - image.origin[0]) / step;
   const nearest = Math.round(slice);
   if (Math.abs(slice - nearest) < 0.45 && nearest >= 0 && nearest < image.size[0]) return nearest;
-  throw new InputError(
-    'invalid-data',
-    `${where}: imageZposition is ${z}, expected a slice of the series, from ${image.origin[0]} in steps of ${step}`,
-  );
+  problems.add({ ...place, found: `${z}`, expected: `a slice of the series, from ${image.origin[0]} in steps of ${step}` });
+  return undefined;
 }
 
 interface Scan {
@@ -144,7 +161,7 @@ interface Scan {
   xml: string;
 }
 
-async function findScans(folder: string): Promise<Scan[]> {
+async function findScans(folder: string, problems: Problems): Promise<Scan[]> {
   const entries = await readdir(folder, { withFileTypes: true, recursive: true }).catch((cause: unknown) => {
     throw missing(folder, cause);
   });
@@ -161,8 +178,8 @@ async function findScans(folder: string): Promise<Scan[]> {
     const slices: string[] = [];
     for (const file of files) if (!xmls.includes(file) && isDicom((await readStart(file, 132)).start)) slices.push(file);
     if (slices.length < 2) continue; // LIDC has chest films beside the CTs
-    if (xmls.length > 1) throw new InputError('invalid-data', `${path}: ${xmls.length} XML files, expected one`);
-    scans.push({ path, files: slices.sort(), xml: xmls[0]! });
+    if (xmls.length > 1) problems.add({ file: path, field: 'XML files', found: `${xmls.length}`, expected: 'one' });
+    else scans.push({ path, files: slices.sort(), xml: xmls[0]! });
   }
   return scans;
 }
