@@ -1,11 +1,4 @@
 // npm run learn: the small version of the toy experiment (`mdt toy-experiment`) with all ten detectors, and its learning curves.
-//
-//   --detectors A,B  default all ten         --tasks A,B  default donuts_shape
-//   --seeds A,B      default 0               --out DIR    default runs/learn
-//   --precision P    default float32         --threads N  default all cores
-//   --report DIR,DIR trains nothing: see learn-report.ts
-//
-// A call goes on where the last one stopped. DIR/curves.svg has the runs of this call: AP on the validation part.
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -22,6 +15,15 @@ import {
 } from '@mdt/toolkit';
 import { report } from './learn-report.js';
 
+const usage = `npm run learn -- [options]
+
+  --detectors A,B  default all ten         --tasks A,B  default donuts_shape
+  --seeds A,B      default 0               --out DIR    default runs/learn
+  --precision P    default float32         --threads N  default all cores
+  --report DIR,DIR trains nothing: puts the trainings of these folders into docs/learning.md
+  --help
+
+A call goes on where the last one stopped. DIR/curves.svg has the runs of this call: AP on the validation part.`;
 const { values: given } = parseArgs({
   options: {
     detectors: { type: 'string', default: detectorKinds.join(',') },
@@ -31,8 +33,13 @@ const { values: given } = parseArgs({
     threads: { type: 'string' },
     out: { type: 'string', default: 'runs/learn' },
     report: { type: 'string' },
+    help: { type: 'boolean', default: false },
   },
 });
+if (given.help) {
+  console.log(usage);
+  process.exit();
+}
 if (given.report !== undefined) {
   await report(given.report.split(','));
   process.exit();

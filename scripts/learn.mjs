@@ -1,4 +1,4 @@
-// npm run learn -- [--detectors A,B] [--tasks A,B] [--seeds A,B] [--out DIR]: see benchmarks/learn.ts.
+// npm run learn -- [--detectors A,B] [--tasks A,B] [--seeds A,B] [--out DIR]; --help says more.
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
