@@ -108,7 +108,7 @@ describe('iouMatcher', () => {
     expect(new Set(iouMatcher().match(square, objects([], [])).states)).toEqual(new Set([anchorState.negative]));
   });
 
-  test('matches the anchors of the full 3D configuration quickly', () => {
+  test('in the full 3D configuration every object gets an anchor, and few anchors an object', () => {
     const features = [4, 8, 16, 32].map((s, i) => ({ name: `P${i + 2}`, stride: [s / 4, s, s] as const, channels: 1 }));
     const grid = anchorGrid(3, features, [64, 128, 128]);
     expect(grid.length).toBe(673_920);
@@ -118,11 +118,9 @@ describe('iouMatcher', () => {
       return [...from, ...from.map((v) => v + random.uniform(4, 40))];
     });
     const targets = { dim: 3, boxes: Float32Array.from(rows.flat()), labels: new Int32Array(8) } as const;
-    const matcher = iouMatcher();
-    matcher.match(grid, targets);
-    const start = performance.now();
-    matcher.match(grid, targets);
-    expect(performance.now() - start).toBeLessThan(500); // some 20 ms on an idle machine
+    const { positives, targets: regressTo } = iouMatcher().match(grid, targets);
+    expect(new Set(regressTo).size).toBe(8);
+    expect(positives.length).toBeLessThan(grid.length / 100);
   });
 
   test('refuses thresholds in the wrong order and unknown options', () => {
