@@ -94,6 +94,33 @@ test('each intensity change does what its name says, channel by channel', () => 
   expect(image(gamma({ range: [2, 2], p: 0 }))).toEqual(Array.from(two.image));
 });
 
+test('brightness, factors and contrast are drawn for each channel, gamma and noise for all, unless told otherwise', () => {
+  // Alike in both channels; mean 0, so that contrast multiplies.
+  const image = Float32Array.of(-2, -2, -1, -1, 3, 3);
+  const two = createSample({ dim: 2, size: [1, 3], channels: 2, image });
+  const areAlike = (augment: ReturnType<typeof gamma<2>>) => {
+    const { image } = augment(two, rng(1)).sample;
+    return [0, 2, 4].every((i) => image[i] === image[i + 1]);
+  };
+  for (const make of [brightness, multiply, contrast]) {
+    expect([areAlike(make({})), areAlike(make({ perChannel: false }))]).toEqual([false, true]);
+  }
+  expect([areAlike(gamma()), areAlike(gamma({ perChannel: true }))]).toEqual([true, false]);
+});
+
+test('brightness from a normal distribution has its mean and deviation', () => {
+  const one = createSample({ dim: 2, size: [1, 1], image: Float32Array.of(0) });
+  const augment = brightness<2>({ normal: [2, 0.5] });
+  const random = rng(3);
+  const values = Array.from({ length: 4000 }, () => augment(one, random).sample.image[0]!);
+  const mean = values.reduce((a, b) => a + b) / values.length;
+  const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
+  expect(mean).toBeCloseTo(2, 1); // 0.5 / √4000 = 0.008
+  expect(deviation).toBeCloseTo(0.5, 1);
+  expect(() => brightness({ normal: [0, -1] })).toThrow('normal is [0,-1], expected [mean, deviation]');
+  expect(() => brightness({ normal: [0, 1], range: [0, 1] })).toThrow('got range and normal');
+});
+
 test('noise has the chosen deviation', () => {
   const flat = createSample({ dim: 2, size: [100, 100], image: new Float32Array(10_000) });
   const { image } = gaussianNoise<2>({ range: [0.5, 0.5] })(flat, rng(1)).sample;

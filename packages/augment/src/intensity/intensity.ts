@@ -16,7 +16,10 @@ export interface IntensityOptions {
   p?: number;
   /** What is drawn, see each augmentation. */
   range?: Range;
-  /** Draws an amount for each channel instead of one for all. Default false. */
+  /**
+   * Draws an amount for each channel instead of one for all. Default as in batchgenerators: true for brightness, factors and
+   * contrast, false for gamma and noise.
+   */
   perChannel?: boolean;
 }
 
@@ -24,6 +27,7 @@ interface IntensityParts {
   name: string;
   range: Range;
   sign?: Sign;
+  perChannel?: boolean;
   draw: (random: Random, range: Range) => number;
   /** The new values of one channel. */
   change: (values: Float32Array, amount: number, random: Random) => Float32Array;
@@ -33,11 +37,11 @@ const uniformly = (random: Random, [low, high]: Range): number => random.uniform
 
 /** Draws an amount per sample or channel and changes each channel by it and by the channel's own statistics. Label maps stay. */
 function intensity<D extends Dim>(
-  { name, range: usual, sign, draw, change }: IntensityParts,
+  { name, range: usual, sign, perChannel: apart = false, draw, change }: IntensityParts,
   options: IntensityOptions,
 ): Augmentation<D> {
   refuseUnknownKeys(name, options, ['p', 'range', 'perChannel']);
-  const { p = 1, range = usual, perChannel = false } = options;
+  const { p = 1, range = usual, perChannel = apart } = options;
   checkProbability(`${name}: p`, p);
   checkRange(`${name}: range`, range, sign);
   return augmentation<D, { amounts: number[]; seed: number } | null>(name, {
@@ -96,7 +100,8 @@ export interface GammaOptions extends IntensityOptions {
 
 /**
  * Bends the grey values between the darkest and the brightest voxel. `range` holds the exponents, default [0.5, 2], drawn below 1 in
- * half of the cases; nnDetection takes [0.7, 1.5] with retained statistics, plain and inverted.
+ * half of the cases; nnDetection takes [0.7, 1.5] with retained statistics, plain and inverted. Each channel is bent between extremes
+ * of its own, also where all have one exponent.
  */
 export function gamma<D extends Dim = Dim>({
   invert = false,
@@ -146,7 +151,7 @@ export function gaussianNoise<D extends Dim = Dim>(options: IntensityOptions = {
 
 /**
  * The noise of magnitude images in MR: the length of a complex number whose two parts have normal noise. `range` holds its standard
- * deviations, default [0, 0.1]. The sign of a value is kept, as batchgenerators does.
+ * deviations, default [0, 0.1]. The sign of a value is kept, as batchgenerators does; a value of 0, which stays 0 there, gets noise.
  */
 export function ricianNoise<D extends Dim = Dim>(options: IntensityOptions = {}): Augmentation<D> {
   return intensity(
@@ -166,10 +171,25 @@ export function ricianNoise<D extends Dim = Dim>(options: IntensityOptions = {})
   );
 }
 
-/** Adds the same number everywhere: `range` holds the numbers, default [−0.2, 0.2]. */
-export function brightness<D extends Dim = Dim>(options: IntensityOptions = {}): Augmentation<D> {
+export interface BrightnessOptions extends IntensityOptions {
+  /** Mean and standard deviation of a normal distribution that the number is drawn from, instead of `range` (batchgenerators). */
+  normal?: readonly [mean: number, deviation: number];
+}
+
+/** Adds the same number everywhere: `range` holds the numbers, default [−0.2, 0.2], or `normal` says how they are distributed. */
+export function brightness<D extends Dim = Dim>({ normal, ...options }: BrightnessOptions = {}): Augmentation<D> {
+  if (normal && options.range) throw new InputError('invalid-option', 'brightness: got range and normal, expected one of them');
+  if (normal && !(normal.length === 2 && normal.every(Number.isFinite) && normal[1] >= 0)) {
+    throw new InputError('invalid-option', `brightness: normal is [${normal}], expected [mean, deviation]`);
+  }
   return intensity(
-    { name: 'brightness', range: [-0.2, 0.2], draw: uniformly, change: (values, shift) => values.map((value) => value + shift) },
+    {
+      name: 'brightness',
+      range: [-0.2, 0.2],
+      perChannel: true,
+      draw: (random, range) => (normal ? random.normal(...normal) : uniformly(random, range)),
+      change: (values, shift) => values.map((value) => value + shift),
+    },
     options,
   );
 }
@@ -181,6 +201,7 @@ export function multiply<D extends Dim = Dim>(options: IntensityOptions = {}): A
       name: 'multiply',
       range: [0.5, 2],
       sign: 'positive',
+      perChannel: true,
       draw: uniformly,
       change: (values, factor) => values.map((value) => value * factor),
     },
@@ -203,6 +224,7 @@ export function contrast<D extends Dim = Dim>({ preserveRange = true, ...options
       name: 'contrast',
       range: [0.75, 1.25],
       sign: 'positive',
+      perChannel: true,
       draw: drawFactor,
       change: (values, factor) => {
         const { mean } = moments(values);

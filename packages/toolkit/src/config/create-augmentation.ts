@@ -39,8 +39,9 @@ export function createAugmentation<D extends Dim>(
     };
     steps.push(spatial(options));
   }
-  if (config.contrast) steps.push(contrast({ range: config.contrast }));
-  if (config.brightness) steps.push(brightness({ range: config.brightness }));
+  // One amount for all channels: they may be neighbouring slices.
+  if (config.contrast) steps.push(contrast({ range: config.contrast, perChannel: false }));
+  if (config.brightness) steps.push(brightness({ range: config.brightness, perChannel: false }));
   if (config.noise) steps.push(gaussianNoise({ range: config.noise }));
   steps.push(boxesFromLabelMap());
   const margin = isSpatial ? marginOf(patch, rotate, scale?.[1] ?? 1) : 0;
