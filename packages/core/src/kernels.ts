@@ -81,8 +81,18 @@ export type AdamAttrs = {
   /** 1 at the first step. */
   step: number;
 };
-/** `{ value, grad, m, v } → [value, m, v]`: one Adam step (Kingma and Ba 2015) with bias correction; decoupled weight decay. */
+/**
+ * `{ value, grad, m, v } → [value, m, v]`: one Adam step (Kingma and Ba 2015) with bias correction; decoupled weight decay. Takes value,
+ * m and v over: the engine may write the results into their memory, so the caller reads them no more.
+ */
 export const AdamStep = 'MdtAdamStep';
+
+/**
+ * No kernel, but the name of the scope in which a gradient of its own is given to a loss and tensors: the loss's to the first input, zeros to
+ * the others, which so have a gradient even where the loss does not depend on them. An engine may give those zeros last and only to
+ * whom nothing else gave a gradient.
+ */
+export const Reach = 'MdtReach';
 
 export type RoiAlignAttrs = {
   /** Bins per axis of the result. */

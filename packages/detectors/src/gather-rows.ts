@@ -12,3 +12,9 @@ export function gatherRows(x: tf.Tensor2D, indices: Int32Array): tf.Tensor2D {
   }));
   return op(x) as tf.Tensor2D;
 }
+
+/** The rows of all anchors of some cells, out of those of every cell. */
+export function cellRows(rows: tf.Tensor2D, cells: Int32Array, anchorsPerCell: number): tf.Tensor2D {
+  const places = Array.from(cells, (cell) => Array.from({ length: anchorsPerCell }, (_, a) => cell * anchorsPerCell + a));
+  return gatherRows(rows, Int32Array.from(places.flat()));
+}

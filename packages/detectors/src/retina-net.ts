@@ -1,5 +1,5 @@
 import { type Block, constant, type Mode, totalStride } from '@mdt/backbone';
-import type { Dim, GroundTruth, Random } from '@mdt/core';
+import { type Dim, type GroundTruth, product, type Random } from '@mdt/core';
 import {
   type AnchorGrid,
   codingLayout,
@@ -17,13 +17,17 @@ import { outputsOf } from './class-loss.js';
 import { checkCounts, type DetectorVariant, type ResolvedCommon, resolveCommon } from './common-options.js';
 import { describeAnchors } from './describe.js';
 import type { DescribeOptions, DetectionResult, Losses, TrainBatch } from './detector.js';
+import { cellRows } from './gather-rows.js';
 import { classifier } from './heads/classifier.js';
 import { regressor } from './heads/regressor.js';
+import { type Tower, towerCost, towerReach } from './heads/tower.js';
+import { neighbourhoods } from './neighbourhoods.js';
 import { Network } from './network.js';
 import { denseRecord, type NetworkParts } from './network-parts.js';
 import type { Reading } from './reading.js';
 import { type RetinaNetOptions, retinaDefaults, retinaNetKeys } from './retina-options.js';
 import { scope } from './scope.js';
+import { withoutGradients } from './without-gradients.js';
 
 /** What the network says before any post-processing. */
 export interface RetinaOutputs {
@@ -35,6 +39,8 @@ export interface RetinaOutputs {
   deltas: tf.Tensor2D[];
   /** `[b, ...patchSize, classes]`, of detectors that segment. */
   segmentation?: tf.Tensor;
+  /** Whether gradients flow from logits and deltas; default true. Otherwise the loss runs the towers once more where it learns. */
+  headsLearn?: boolean;
 }
 
 /**
@@ -46,8 +52,8 @@ export class RetinaNet<D extends Dim, C extends string = string> extends Network
   protected readonly common: ResolvedCommon<D, C>;
   protected readonly stage: AnchorStage<D>;
   readonly #nms: Required<NmsOptions>;
-  readonly #classifier: Block;
-  readonly #regressor: Block;
+  readonly #classifier: Tower;
+  readonly #regressor: Tower;
 
   constructor(dim: D, options: RetinaNetOptions<D, C>, variant: DetectorVariant) {
     const common = resolveCommon(dim, options, variant);
@@ -70,7 +76,7 @@ export class RetinaNet<D extends Dim, C extends string = string> extends Network
     };
     this.#classifier = classifier({
       ...head,
-      outputs: outputsOf(this.stage.classLoss, this.classes.length),
+      outputs: this.#outputsPerAnchor,
       ...(prior !== undefined && { biasInit: constant(-Math.log((1 - prior) / prior)) }), // Lin et al. 2017, section 4.1
     });
     this.#regressor = regressor(head);
@@ -102,17 +108,37 @@ export class RetinaNet<D extends Dim, C extends string = string> extends Network
 
   /** `forward` for losses and detections: `features` are whole where anchors stand, and need not be elsewhere. */
   protected outputs(images: tf.Tensor, mode: Mode): RetinaOutputs {
-    return this.forward(images, mode);
+    this.checkImages(images);
+    this.build();
+    return this.headsOn(this.backbone.apply(images, mode), mode, { learn: !this.stage.sampler.isSparse });
   }
 
   /** Both towers on every level with anchors. */
-  protected headsOn(features: tf.Tensor[], mode: Mode): RetinaOutputs {
+  protected headsOn(features: tf.Tensor[], mode: Mode, { learn = true } = {}): RetinaOutputs {
     const rows = (block: Block, width: number) =>
-      this.anchors.levels.map(
-        ({ featureIndex }) => tf.reshape(block.apply(features[featureIndex]!, mode), [-1, width]) as tf.Tensor2D,
-      );
-    const outputs = outputsOf(this.stage.classLoss, this.classes.length);
-    return { features, logits: rows(this.#classifier, outputs), deltas: rows(this.#regressor, 2 * this.dim) };
+      this.anchors.levels.map(({ featureIndex }) => {
+        const run = () => tf.reshape(block.apply(features[featureIndex]!, mode), [-1, width]) as tf.Tensor2D;
+        return learn ? run() : withoutGradients(run);
+      });
+    const logits = rows(this.#classifier, this.#outputsPerAnchor);
+    return { features, logits, deltas: rows(this.#regressor, 2 * this.dim), headsLearn: learn };
+  }
+
+  get #outputsPerAnchor(): number {
+    return outputsOf(this.stage.classLoss, this.classes.length);
+  }
+
+  /** Rows of both towers in some cells of a level, with gradients. */
+  #rowsAt(features: readonly tf.Tensor[], level: number, cells: Int32Array): { logits: tf.Tensor2D; deltas: tf.Tensor2D } {
+    const map = features[this.anchors.levels[level]!.featureIndex]!;
+    const isDense = cells.length * towerCost(this.dim) > product(map.shape.slice(0, -1));
+    const places = isDense ? undefined : neighbourhoods(map, cells, towerReach);
+    const rows = (block: Tower, width: number) => {
+      if (places) return tf.reshape(block.at(places), [-1, width]) as tf.Tensor2D;
+      const all = tf.reshape(block.apply(map, 'train'), [-1, width]) as tf.Tensor2D;
+      return cellRows(all, cells, this.anchors.anchorsPerCell);
+    };
+    return { logits: rows(this.#classifier, this.#outputsPerAnchor), deltas: rows(this.#regressor, 2 * this.dim) };
   }
 
   protected override *lossOf(batch: TrainBatch<D>, random: Random): Reading<Losses> {
@@ -120,8 +146,10 @@ export class RetinaNet<D extends Dim, C extends string = string> extends Network
   }
 
   /** Class and box loss of outputs at hand. */
-  protected *anchorLossOf({ logits, deltas }: RetinaOutputs, { targets }: TrainBatch<D>, random: Random): Reading<Losses> {
-    const options = { ...this.stage, classes: this.classes, legacy: this.legacy };
+  protected *anchorLossOf(outputs: RetinaOutputs, { targets }: TrainBatch<D>, random: Random): Reading<Losses> {
+    const { logits, deltas, features, headsLearn = true } = outputs;
+    const rowsAt = (level: number, cells: Int32Array) => this.#rowsAt(features, level, cells);
+    const options = { ...this.stage, classes: this.classes, legacy: this.legacy, ...(!headsLearn && { rowsAt }) };
     const { reachesAll, ...parts } = yield* anchorLosses(logits, deltas, targets, options, random);
     const total = tf.add(parts.class, parts.box) as tf.Scalar;
     return { total: reachesAll && this.usesAllFeatures() ? total : this.reachAll(total), parts };
@@ -139,13 +167,14 @@ export class RetinaNet<D extends Dim, C extends string = string> extends Network
     });
     const { legacy } = this;
     const { activation } = this.stage.classLoss;
-    const outputs = outputsOf(this.stage.classLoss, this.classes.length);
     try {
       const read = (maps: tf.Tensor[]) => Promise.all(maps.map((map) => map.data() as Promise<Float32Array>));
       const detections = await postprocess(
         {
           batchSize: images.shape[0]!,
-          probabilities: (await read(logits)).map((level) => probabilitiesFrom(activation, level, outputs, { legacy })),
+          probabilities: (await read(logits)).map((level) =>
+            probabilitiesFrom(activation, level, this.#outputsPerAnchor, { legacy }),
+          ),
           deltas: await read(deltas),
         },
         {

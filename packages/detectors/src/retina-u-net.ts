@@ -48,7 +48,7 @@ export class RetinaUNet<D extends Dim, C extends string = string> extends Retina
     this.checkImages(images);
     this.build();
     const maps = this.#segmenter.segmentOn(this.backbone, images, mode);
-    return { ...this.headsOn(maps, mode), segmentation: maps[0]! };
+    return { ...this.headsOn(maps, mode, { learn: !this.stage.sampler.isSparse }), segmentation: maps[0]! };
   }
 
   protected override usesAllFeatures(): boolean {

@@ -22,6 +22,11 @@ export interface AnchorSample {
 /** Picks which of the matched anchors enter the loss. */
 export interface Sampler {
   /**
+   * Whether it picks few of many anchors. Heads of one-stage detectors then learn around these alone, instead of keeping every layer's
+   * map for the gradient. Default false.
+   */
+  readonly isSparse?: boolean;
+  /**
    * @param images every image of the batch
    * @param rank order of anchors with equal hardness; default their index
    * @returns one sample per image
@@ -77,6 +82,7 @@ export function hardNegatives(options: HardNegativesOptions = {}): Sampler {
   }
   const maxPositives = Math.max(1, Math.floor(anchorsPerImage * positiveFraction));
   return {
+    isSparse: true,
     sample(images, random, rank) {
       const drawn = images.map(({ matching, hardness }, image) => {
         const own = random.fork(image);
@@ -116,6 +122,7 @@ export function batchHardNegatives(options: BatchHardNegativesOptions = {}): Sam
   checkCounts('batchHardNegatives', { anchorsPerImage, minNegatives, poolSize });
   checkFraction('batchHardNegatives', positiveFraction);
   return {
+    isSparse: true,
     sample(images, random, rank = (anchor) => anchor) {
       const budget = Math.max(1, Math.floor(anchorsPerImage * images.length * positiveFraction));
       const places = images.flatMap(({ matching }, image) => Array.from(matching.positives, (_, place) => ({ image, place })));

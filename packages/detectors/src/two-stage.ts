@@ -35,7 +35,7 @@ import {
 } from './common-options.js';
 import { describeAnchors } from './describe.js';
 import type { DescribeOptions, DetectionResult, DetectOptions, Losses, TrainBatch } from './detector.js';
-import { gatherRows } from './gather-rows.js';
+import { cellRows } from './gather-rows.js';
 import type { BoxHead } from './heads/box-head.js';
 import { type Proposer, proposer } from './heads/proposer.js';
 import { Network } from './network.js';
@@ -305,10 +305,4 @@ export abstract class TwoStage<D extends Dim, C extends string> extends Network<
       `proposals per image: ${training} in training, ${inference} in inference, pooled to ${this.secondStage.options.poolSize.join('x')}`,
     ].join('\n');
   }
-}
-
-/** The rows of all anchors of some cells. */
-function cellRows(rows: tf.Tensor2D, cells: Int32Array, anchorsPerCell: number): tf.Tensor2D {
-  const places = Array.from(cells, (cell) => Array.from({ length: anchorsPerCell }, (_, a) => cell * anchorsPerCell + a));
-  return gatherRows(rows, Int32Array.from(places.flat()));
 }

@@ -1,3 +1,4 @@
+import { kernels } from '@mdt/core';
 import * as tf from '@tensorflow/tfjs-core';
 
 /**
@@ -9,5 +10,5 @@ export function withZeroGradients(loss: tf.Scalar, variables: readonly tf.Variab
     value: (value as tf.Tensor).clone(),
     gradFunc: (dy: tf.Tensor) => [dy.clone(), ...variables.map((variable) => tf.zerosLike(variable))],
   }));
-  return op(loss, ...variables) as tf.Scalar;
+  return tf.tidy(kernels.Reach, () => op(loss, ...variables) as tf.Scalar);
 }

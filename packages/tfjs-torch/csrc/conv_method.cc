@@ -55,9 +55,9 @@ constexpr int64_t kFewChannels = 32;  // below it oneDNN's blocks of 16 are fill
 
 }  // namespace
 
-Method method(const at::Tensor& x, const direct::Shape& s, Pass pass) {
+Method method(const at::Tensor& x, at::ScalarType products, const direct::Shape& s, Pass pass) {
   if (!x.is_cpu()) return Method::kAten;
-  const bool low = is_low(x), weights = pass == Pass::kFilterGradient;
+  const bool low = is_low(products), weights = pass == Pass::kFilterGradient;
   const bool wide = s.in_channels * s.out_channels >= kWide;
   // oneDNN's bfloat16 is as quick for the narrower of these, and takes ten times as long for the wide ones.
   const bool loses_elsewhere = wide || (!low && (tiles_of_slice(s) < 8 || !winograd::suits(s)));

@@ -15,7 +15,8 @@ direct::Shape direct_shape(c10::IntArrayRef in, c10::IntArrayRef out, c10::IntAr
 bool is_pointwise(const direct::Shape& s);
 bool is_pointwise_but_strides(const direct::Shape& s);
 
-// The quickest way for a shape, as measured (benchmarks/engine.ts): by shape and type alone, so that it is always the same.
-Method method(const at::Tensor& x, const direct::Shape& s, Pass pass);
+// The quickest way for a shape with images like x and products of a type, as measured (benchmarks/engine.ts): by shape and type alone,
+// so that it is always the same.
+Method method(const at::Tensor& x, at::ScalarType products, const direct::Shape& s, Pass pass);
 
 }  // namespace mdt

@@ -2,31 +2,27 @@
 #include "direct_conv.h"
 #include "winograd.h"
 
+#include "layout.h"
+
 #include <algorithm>
 #include <type_traits>
 
 namespace mdt {
 namespace {
 
-template <class E>
-using PassesOf = direct::Passes<E> (*)();
-
-// bfloat16 gets here only where the processor multiplies it, which means AVX-512.
-template <class E>
-direct::Passes<E> chosen(PassesOf<E> avx512, PassesOf<float> avx2) {
-  if constexpr (std::is_same_v<E, float>) return direct::has_avx512() ? avx512() : avx2();
-  else return avx512();
-}
-
+// The direct kernels get bfloat16 only where the processor multiplies it, which means AVX-512.
 template <class E>
 const direct::Passes<E>& direct_passes() {
-  static const auto passes = chosen<E>(direct::avx512_passes<E>, direct::avx2_passes);
+  static const auto passes = [] {
+    if constexpr (std::is_same_v<E, float>) return direct::has_avx512() ? direct::avx512_passes<E>() : direct::avx2_passes();
+    else return direct::avx512_passes<E>();
+  }();
   return passes;
 }
 
 template <class E>
 const direct::Passes<E>& winograd_passes() {
-  static const auto passes = chosen<E>(winograd::avx512_passes<E>, winograd::avx2_passes);
+  static const auto passes = direct::has_avx512() ? winograd::avx512_passes<E>() : winograd::avx2_passes<E>();
   return passes;
 }
 
@@ -67,6 +63,9 @@ bool suits(const direct::Shape& s) {
   const bool fits = s.window[1] == kWindow && s.window[2] == kWindow && s.strides[1] == 1 && s.strides[2] == 1 && s.pads[1] < kWindow && s.pads[2] < kWindow;
   return direct::has_avx2() && fits && channels.first >= 4 && s.out[1] * s.out[2] >= kOutputs * kOutputs;
 }
+
+// AVX-512 widens and rounds with the instructions that came with the products.
+bool reads_bfloat16() { return direct::has_avx2() && (has_bfloat16_products() || !direct::has_avx512()); }
 
 template <class E> void forward(const direct::Shape& s, const E* x, const float* filter, const float* bias, float slope, E* y) {
   winograd_passes<E>().forward(s, x, filter, bias, slope, y);

@@ -264,7 +264,12 @@ void filter_gradient_pass(const Shape& s, const E* dy, const E* x, float* d_filt
 }  // namespace
 
 #ifdef MDT_AVX2
-direct::Passes<float> avx2_passes() { return {forward_pass<float>, input_gradient_pass<float>, filter_gradient_pass<float>}; }
+template <class E>
+direct::Passes<E> avx2_passes() {
+  return {forward_pass<E>, input_gradient_pass<E>, filter_gradient_pass<E>};
+}
+template direct::Passes<float> avx2_passes();
+template direct::Passes<simd::BFloat16> avx2_passes();
 #else
 template <class E>
 direct::Passes<E> avx512_passes() {

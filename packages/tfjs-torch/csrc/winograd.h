@@ -9,6 +9,9 @@ namespace mdt::winograd {
 // or outputs, against the direct kernels (2 to 3.7 times) as against ATen's.
 bool suits(const direct::Shape& s);
 
+// Whether elements may be held in bfloat16; they are multiplied as floats.
+bool reads_bfloat16();
+
 // As their namesakes in direct_conv.h; the products are float's, also of bfloat16. Rounding errors reach a few 1e-6 of the
 // largest result; what is not finite spoils its whole tile.
 template <class E> void forward(const direct::Shape& s, const E* x, const float* filter, const float* bias, float slope, E* y);
@@ -16,6 +19,6 @@ template <class E> void input_gradient(const direct::Shape& s, const E* dy, cons
 template <class E> void filter_gradient(const direct::Shape& s, const E* dy, const E* x, float* d_filter);
 
 template <class E> direct::Passes<E> avx512_passes();
-direct::Passes<float> avx2_passes();
+template <class E> direct::Passes<E> avx2_passes();
 
 }  // namespace mdt::winograd

@@ -1,4 +1,5 @@
-import { add, engine, ones, Tensor, tensor_util, util } from '@tensorflow/tfjs-core';
+import { kernels } from '@mdt/core';
+import { add, engine, ones, Tensor, tensor_util, util, zeros } from '@tensorflow/tfjs-core';
 
 /** What TensorFlow.js's gradient tape records for one op. */
 interface TapeNode {
@@ -120,12 +121,15 @@ function backward(
 ): Tensor[] {
   const gradients = new Map<number, Tensor>([[y.id, dy ?? ones(y.shape)]]);
   const wanted = new Set(xs.map((x) => x.id));
+  const reached = new Set<number>(); // by a scope `Reach`: its zeros would lie beside the whole tape, so they come last
   for (const node of nodes) {
     const dys = node.outputs.map((output) => gradients.get(output.id) ?? null);
     if (!node.gradient) throw new Error(`Cannot compute gradient: gradient function not found for ${nameOf(node)}.`);
-    const names = Object.keys(node.inputs);
+    const reaches = nameOf(node) === kernels.Reach;
+    if (reaches) for (const input of Object.values(node.inputs)) reached.add(input.id);
+    const names = Object.keys(node.inputs).filter((name) => !reaches || name === '0');
     const results = tfEngine.tidy(() => {
-      const closures = node.gradient!(dys);
+      const closures = reaches ? { '0': () => dys[0]! } : node.gradient!(dys);
       return names.map((name) => {
         const closure = closures[name];
         if (!closure)
@@ -155,7 +159,7 @@ function backward(
       if (gradient && gradient !== dy && !wanted.has(output.id)) gradient.dispose();
     }
   }
-  return xs.map((x) => gradients.get(x.id)!);
+  return xs.map((x) => gradients.get(x.id) ?? (reached.has(x.id) ? zeros(x.shape) : undefined)!);
 }
 
 const nameOf = (node: TapeNode): string => (node as { kernelName?: string }).kernelName ?? 'op';

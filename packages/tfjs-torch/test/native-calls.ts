@@ -106,7 +106,7 @@ export const kernelCalls: Readonly<Record<string, KernelCall>> = {
   GroupNorm: call(['f1x4x5x2', 'f2', 'f2'], [2, 1e-5]),
   GroupNormGrad: call(['f1x4x5x2', 'f1x4x5x2', 'f2'], [2, 1e-5], 3),
   ChannelMoments: call(['f1x4x5x2'], [], 2),
-  AdamStep: call(['f2x3', 'f2x3', 'f2x3', 'f2x3'], [0.001, 0.9, 0.999, 1e-8, 0, 1], 3),
+  AdamStep: call(['f2x3', 'f2x3', 'f2x3', 'f2x3'], [0.001, 0.9, 0.999, 1e-8, 0, 1, 0, 0, 0], 3),
   RoiAlign: call(['f3x4', 'i3', 'i3', 'f2x4x5x2', 'f2x2x3x2'], roi),
   RoiAlignGrad: call(['f3x2x2x2', 'f3x4', 'i3', 'i3'], roi, 2),
 };

@@ -66,7 +66,7 @@ export function proposer<D extends Dim>(options: ProposerOptions<D>): Proposer {
     },
     at(map, cells, mode) {
       // Of a cell and its neighbours the convolution is needed in the middle only; the rest of its output is read by nobody.
-      const around = shared.apply(neighbourhoods(map, cells), mode);
+      const around = shared.apply(neighbourhoods(map, cells, 1).around, mode);
       const [begin, size] = [Array.from({ length: style.dim }, () => 1), Array.from({ length: style.dim }, () => 1)];
       return outputsAt(tf.slice(around, [0, ...begin, 0], [cells.length, ...size, filters]), mode);
     },

@@ -10,18 +10,52 @@
 namespace mdt {
 namespace {
 
-// What a product reads: in memory order, in the type of products.
-at::Tensor operand(const at::Tensor& x, const Geometry& g) {
+at::Tensor floats(const at::Tensor& x) {
   if (!x.is_floating_point()) throw std::invalid_argument("expected floats");
-  return contiguous(converted(x, g.products));
+  return contiguous(x);
+}
+
+// The type in which a product reads images like x: that of products, or x's own where it is widened on the way.
+at::ScalarType read_as(const at::Tensor& x, Method how, const Geometry& g) {
+  const bool low = x.scalar_type() == at::kBFloat16 && g.results == at::kBFloat16;
+  return low && how == Method::kWinograd && winograd::reads_bfloat16() ? at::kBFloat16 : g.products;
+}
+
+// Images whose elements have to be converted are taken in parts of about so many bytes.
+constexpr int64_t kPartBytes = int64_t{8} << 20;
+
+// Calls part(first, count) until all have had their turn.
+template <class F>
+void in_parts(int64_t all, int64_t bytes, F part) {
+  const int64_t most = std::clamp<int64_t>(kPartBytes * all / std::max<int64_t>(1, bytes), 1, std::max<int64_t>(1, all));
+  for (int64_t first = 0; first < all; first += most) part(first, std::min(most, all - first));
+}
+
+std::vector<int64_t> with_images(const std::vector<int64_t>& shape, int64_t images) {
+  std::vector<int64_t> part = shape;
+  part[0] = images;
+  return part;
+}
+
+// result[…] = f(part of x, shape of that part of the result), part by part. A pointwise product knows no images: slices are their parts.
+template <class F>
+at::Tensor converting(const at::Tensor& x, const std::vector<int64_t>& shape, bool pointwise, at::ScalarType type, F f) {
+  at::Tensor result = at::empty(shape, x.options().dtype(type));
+  const at::Tensor from = pointwise ? x.flatten(0, 1) : x, to = pointwise ? result.flatten(0, 1) : result;
+  in_parts(from.size(0), (x.numel() + result.numel()) * static_cast<int64_t>(sizeof(float)), [&](int64_t first, int64_t count) {
+    const at::Tensor seen = from.narrow(0, first, count), written = to.narrow(0, first, count);
+    if (pointwise) written.copy_(f(seen.unsqueeze(0), written.unsqueeze(0).sizes().vec()).squeeze(0));
+    else written.copy_(f(seen, with_images(shape, count)));
+  });
+  return result;
 }
 
 at::Tensor through_activation(Call& c, const Geometry& g) {
-  const at::Tensor dy = operand(c.stored(0), g);
+  const at::Tensor dy = floats(c.stored(0));
   require(g.activation == 0 || c.stored(1).sizes() == dy.sizes(), "y has another shape than dy");
-  if (g.activation == 1) return at::threshold_backward(dy, operand(c.stored(1), g), 0);
-  if (g.activation == 2) return at::leaky_relu_backward(dy, operand(c.stored(1), g), 0.01, true);
-  return dy;
+  if (g.activation == 0) return dy;
+  const at::Tensor y = converted(floats(c.stored(1)), dy.scalar_type());
+  return g.activation == 1 ? at::threshold_backward(dy, y, 0) : at::leaky_relu_backward(dy, y, 0.01, true);
 }
 
 constexpr float kSlopes[] = {1.0f, 0.0f, 0.01f};  // by activation
@@ -34,11 +68,20 @@ at::Tensor& activate(at::Tensor& y, const Geometry& g) {
 
 at::Tensor as_rows(const at::Tensor& x) { return x.reshape({-1, x.size(-1)}); }
 
-// x [n, …, in], filter [k…, in, out] → [n, …, out]; x as operand() gives it, filter and bias float32.
-at::Tensor forward(const at::Tensor& x, const Filter& filter, const std::optional<at::Tensor>& bias, const Geometry& g,
+// x [n, …, in], filter [k…, in, out] → [n, …, out]; filter and bias float32.
+at::Tensor forward(const at::Tensor& input, const Filter& filter, const std::optional<at::Tensor>& bias, const Geometry& g,
                    const std::vector<int64_t>& shape) {
-  const direct::Shape s = direct_shape(x.sizes(), shape, filter.values().sizes(), g, g.pads);
-  const Method how = method(x, s, Pass::kForward);
+  const direct::Shape s = direct_shape(input.sizes(), shape, filter.values().sizes(), g, g.pads);
+  const Method how = method(input, g.products, s, Pass::kForward);
+  const at::ScalarType type = read_as(input, how, g);
+  if (input.is_cpu() && (type != input.scalar_type() || type != g.results)) {
+    return converting(input, shape, is_pointwise(s), g.results, [&](const at::Tensor& part, const std::vector<int64_t>& part_shape) {
+      Geometry same = g;
+      same.results = type;
+      return forward(converted(part, type), filter, bias, same, part_shape);
+    });
+  }
+  const at::Tensor x = converted(input, type);
   if (how == Method::kDirect || how == Method::kWinograd) {
     at::Tensor y = at::empty(shape, x.options());
     with_elements(x, [&](auto zero) {
@@ -62,9 +105,18 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> backward(const at::Tensor& dy, co
 
 at::Tensor input_gradient(const at::Tensor& gradient, const std::vector<int64_t>& shape, const Filter& filter, const Geometry& g,
                           const std::vector<int64_t>& pads) {
-  const at::Tensor dy = contiguous(gradient);
-  const direct::Shape s = direct_shape(shape, dy.sizes(), filter.values().sizes(), g, pads);
-  const Method how = method(dy, s, Pass::kInputGradient);
+  const at::Tensor given = contiguous(gradient);
+  const direct::Shape s = direct_shape(shape, given.sizes(), filter.values().sizes(), g, pads);
+  const Method how = method(given, g.products, s, Pass::kInputGradient);
+  const at::ScalarType type = read_as(given, how, g);
+  if (given.is_cpu() && (type != given.scalar_type() || type != g.results)) {
+    return converting(given, shape, is_pointwise(s), g.results, [&](const at::Tensor& part, const std::vector<int64_t>& part_shape) {
+      Geometry same = g;
+      same.results = type;
+      return input_gradient(converted(part, type), part_shape, filter, same, pads);
+    });
+  }
+  const at::Tensor dy = converted(given, type);
   const at::Tensor dx = at::empty(shape, dy.options());
   if (how != Method::kAten) {
     with_elements(dy, [&](auto zero) {
@@ -83,9 +135,28 @@ struct WeightGradients {
 
 WeightGradients filter_gradient(const at::Tensor& gradient, const at::Tensor& input, const std::vector<int64_t>& shape, const Geometry& g,
                            const std::vector<int64_t>& pads) {
-  const at::Tensor dy = contiguous(gradient), x = contiguous(input);
-  const direct::Shape s = direct_shape(x.sizes(), dy.sizes(), shape, g, pads);
-  const Method how = method(dy, s, Pass::kFilterGradient);
+  const at::Tensor given = contiguous(gradient), seen_by = contiguous(input);
+  const direct::Shape s = direct_shape(seen_by.sizes(), given.sizes(), shape, g, pads);
+  const Method how = method(given, g.products, s, Pass::kFilterGradient);
+  const bool alike = given.scalar_type() == seen_by.scalar_type();
+  const at::ScalarType type = alike ? read_as(given, how, g) : g.products;
+  if (given.is_cpu() && (!alike || type != given.scalar_type())) {
+    const bool pointwise = is_pointwise(s);
+    const at::Tensor from = pointwise ? given.flatten(0, 1) : given, of = pointwise ? seen_by.flatten(0, 1) : seen_by;
+    at::Tensor sum;
+    in_parts(from.size(0), (given.numel() + seen_by.numel()) * static_cast<int64_t>(sizeof(float)), [&](int64_t first, int64_t count) {
+      const auto part = [&](const at::Tensor& x) {
+        const at::Tensor some = converted(x.narrow(0, first, count), type);
+        return pointwise ? some.unsqueeze(0) : some;
+      };
+      const at::Tensor filter = filter_gradient(part(from), part(of), shape, g, pads).filter;
+      if (sum.defined()) sum.add_(filter);
+      else sum = filter;
+    });
+    if (!sum.defined()) sum = at::zeros(shape, given.options().dtype(at::kFloat));
+    return {sum, {}};
+  }
+  const at::Tensor dy = converted(given, type), x = converted(seen_by, type);
   if (how == Method::kAten && is_low(dy) && is_pointwise_but_strides(s) && !is_pointwise(s)) {  // what is seen of x is small
     at::Tensor seen = x;
     for (size_t d = 0; d < g.strides.size(); d++) seen = seen.slice(static_cast<int64_t>(d) + 1, 0, std::nullopt, g.strides[d]);
@@ -153,7 +224,7 @@ std::vector<int64_t> spatial(const std::vector<int64_t>& shape) { return {shape.
 // x, filter, bias? → y
 void conv_act(Call& c) {
   const Geometry g(c);
-  const at::Tensor x = operand(c.stored(0), g);
+  const at::Tensor x = floats(c.stored(0));
   const Filter filter(c, 1);
   const std::optional<at::Tensor> bias = c.has(2) ? std::optional<at::Tensor>(weights_of(c, 2)) : std::nullopt;
   const std::vector<int64_t> shape = g.result(x.sizes(), filter.values().sizes());
@@ -193,7 +264,7 @@ void conv_filter_grad(Call& c) {
   const Geometry g(c);
   const auto shape = c.integers();  // [k…, in, out]
   const at::Tensor dy = through_activation(c, g);
-  const at::Tensor x = operand(c.stored(2), g);
+  const at::Tensor x = floats(c.stored(2));
   require(dy.sizes() == at::IntArrayRef(g.result(x.sizes(), shape)), "dy has another shape than the result");
   const auto boxes = non_zero_boxes(dy, kSparseShare);
   if (!boxes) {

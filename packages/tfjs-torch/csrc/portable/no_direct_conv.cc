@@ -26,6 +26,7 @@ template <class E> void filter_gradient(const Shape&, const E*, const E*, float*
 namespace winograd {
 
 bool suits(const direct::Shape&) { return false; }
+bool reads_bfloat16() { return false; }
 template <class E> void forward(const direct::Shape&, const E*, const float*, const float*, float, E*) { absent(); }
 template <class E> void input_gradient(const direct::Shape&, const E*, const float*, E*) { absent(); }
 template <class E> void filter_gradient(const direct::Shape&, const E*, const E*, float*) { absent(); }

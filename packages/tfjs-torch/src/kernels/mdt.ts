@@ -159,13 +159,18 @@ export const mdtKernels: TorchKernel[] = [
   }),
   kernel<'value' | 'grad' | 'm' | 'v', mdt.AdamAttrs>(mdt.AdamStep, ({ backend, inputs: { value, grad, m, v }, attrs: a }) => {
     const outputs = [float(value.shape), float(value.shape), float(value.shape)];
-    return backend.runMany('AdamStep', [value, grad, m, v], outputs, [
+    const inputs = [value, grad, m, v];
+    // What has another reader must stay as it is.
+    const isGivenUp = ({ dataId }: TensorInfo) =>
+      backend.refCount(dataId) === 1 && inputs.filter((other) => other.dataId === dataId).length === 1;
+    return backend.runMany('AdamStep', inputs, outputs, [
       a.learningRate,
       a.beta1,
       a.beta2,
       a.epsilon,
       a.weightDecay,
       a.step,
+      ...[value, m, v].map(isGivenUp),
     ]);
   }),
 ];

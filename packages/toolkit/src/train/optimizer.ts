@@ -69,16 +69,21 @@ export abstract class SlotOptimizer<Slot extends string> implements Optimizer {
     tf.tidy(() => {
       const scale = this.#clipNorm === undefined ? undefined : clipScale(Object.values(gradients), this.#clipNorm);
       for (const [name, gradient] of Object.entries(gradients)) {
-        const variable = tf.engine().registeredVariables[name];
-        if (!variable) throw new RangeError(`${this.name}: no variable is named '${name}'`);
-        const before = this.#remembered.get(name);
-        const { value, slots } = this.update(variable, scale ? tf.mul(gradient, scale) : gradient, before, this.#step);
-        variable.assign(value);
-        if (before) tf.dispose(before);
-        for (const slot of this.slots) tf.keep(slots[slot]);
-        this.#remembered.set(name, slots);
+        // Each in a tidy of its own: together the intermediates would be several times the weights.
+        tf.tidy(() => this.#follow(name, scale ? tf.mul(gradient, scale) : gradient));
       }
     });
+  }
+
+  #follow(name: string, gradient: tf.Tensor): void {
+    const variable = tf.engine().registeredVariables[name];
+    if (!variable) throw new RangeError(`${this.name}: no variable is named '${name}'`);
+    const before = this.#remembered.get(name);
+    const { value, slots } = this.update(variable, gradient, before, this.#step);
+    variable.assign(value);
+    if (before) tf.dispose(before);
+    for (const slot of this.slots) tf.keep(slots[slot]);
+    this.#remembered.set(name, slots);
   }
 
   /** What is remembered, as `<slot>/<variable>`, and the step count. */
