@@ -102,7 +102,7 @@ export function residualBlock<D extends Dim>(options: ResidualBlockOptions<D>): 
     apply(x, mode) {
       return tf.tidy(() => {
         const y = chain([reduce, spatial, expand], x, mode);
-        return add(y, shortcut ? shortcut.apply(x, mode) : x, style.activation);
+        return add(y, shortcut ? shortcut.apply(x, mode) : x, style.activation, { givesUp: true });
       });
     },
   };

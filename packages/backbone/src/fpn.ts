@@ -62,7 +62,7 @@ export function fpn<D extends Dim>(body: Backbone<D>, options: FpnOptions): Back
       } else {
         merged = tf.tidy(() => {
           const side = lateral.apply(maps[i]!, mode);
-          return coarser ? add(side, upsample(coarser, { factors, mode: upsampling })) : side;
+          return coarser ? add(side, upsample(coarser, { factors, mode: upsampling }), 'linear', { givesUp: true }) : side;
         });
         if (output) outputs.unshift(output.apply(merged, mode));
       }

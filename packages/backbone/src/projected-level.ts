@@ -43,7 +43,7 @@ export function projectedLevel(level: ProjectedLevel, { weight, bias }: Projecti
     const same = { strides: window.map(() => 1), pads: window.map((k) => (k - 1) / 2) };
     if (!coarser || taps * out >= channels) {
       const side = lateral.apply(fine, pass);
-      const merged = coarser ? add(side, upsample(coarser, { factors, mode })) : side;
+      const merged = coarser ? add(side, upsample(coarser, { factors, mode }), 'linear', { givesUp: true }) : side;
       return conv(merged, tf.reshape(perTap, [...window, channels, out]), last, same);
     }
     // Enlarging works on each channel alone, so the coarser map is reduced to its taps and outputs first, and neighbours are summed last.
@@ -61,7 +61,7 @@ export function projectedLevel(level: ProjectedLevel, { weight, bias }: Projecti
       { strides: ones, pads: ones.map(() => 0) },
     );
     const neighbours = conv(upsample(reduced, { factors, mode }), neighbourSum(window, out), undefined, same);
-    return add(conv(fine, filter, last, same), neighbours);
+    return add(conv(fine, filter, last, same), neighbours, 'linear', { givesUp: true });
   });
 }
 

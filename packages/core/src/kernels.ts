@@ -30,6 +30,11 @@ export type ConvFilterGradAttrs = ConvAttrs & { filterShape: number[] };
 
 /** `{ a, b } → activation(a + b)`, equal shapes. */
 export const AddAct = 'MdtAddAct';
+export type AddActAttrs = {
+  activation: Activation;
+  /** The caller reads `a` no more: the engine may write the result into its memory. Default false. */
+  givesUp?: boolean;
+};
 /** `{ dy, y } → dy` masked by the activation whose output is `y`. */
 export const ActGrad = 'MdtActGrad';
 export type ActAttrs = { activation: Activation };

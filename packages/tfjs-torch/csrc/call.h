@@ -35,6 +35,11 @@ class Call {
     for (size_t k = 0; k < inputs_.size(); k++) if (has(k) && stored(k).scalar_type() != type) return in(i);
     return stored(i);
   }
+  // Whether nobody but its slot reads the memory of input i: where the caller gives that up, a result may take its place.
+  bool is_alone(size_t i) const {
+    const at::Tensor& x = stored(i);
+    return x.use_count() == 1 && x.storage().use_count() == 1;
+  }
   // What an earlier call left here for input i, undefined at first; it lives as long as the input, whose values never change.
   at::Tensor& prepared(size_t i) const {
     stored(i);

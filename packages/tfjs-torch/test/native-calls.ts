@@ -47,7 +47,7 @@ export const kernelCalls: Readonly<Record<string, KernelCall>> = {
   ClipByValue: call(['f2x3'], [-1, 1]),
   AddN: call(['f2x3', 'f2x3', 'f2x3']),
   Select: call(['b2x3', 'f2x3', 'f2x3']),
-  AddAct: call(['f2x3', 'f2x3'], [1]),
+  AddAct: call(['f2x3', 'f2x3'], [1, 0]),
   ActGrad: call(['f2x3', 'f2x3'], [1]),
   ...each('Sum Mean Max Min Prod', call(['f2x3'], [[0], 0])),
   ...each('All Any', call(['b2x3'], [[0], 0])),

@@ -22,11 +22,20 @@ const addLinear = nativeOp({
   gradient: (dy) => ({ a: () => dy.clone(), b: () => dy.clone() }),
 });
 
-/** `activation(a + b)` of two tensors of equal shape. */
-export function add(a: tf.Tensor, b: tf.Tensor, activation: kernels.Activation = 'linear'): tf.Tensor {
+/**
+ * `activation(a + b)` of two tensors of equal shape.
+ *
+ * @param givesUp says that `a` is read no more, by gradients neither: the sum may then take its memory
+ */
+export function add(
+  a: tf.Tensor,
+  b: tf.Tensor,
+  activation: kernels.Activation = 'linear',
+  { givesUp = false }: { givesUp?: boolean } = {},
+): tf.Tensor {
   if (!tf.util.arraysEqual(a.shape, b.shape)) {
     throw new RangeError(`add: expected equal shapes, got ${a.shape.join('x')} and ${b.shape.join('x')}`);
   }
   const op = activation === 'linear' ? addLinear : addActivated;
-  return op({ a, b }, { activation }) ?? activate(tf.add(a, b), activation);
+  return op({ a, b }, { activation, givesUp }) ?? activate(tf.add(a, b), activation);
 }

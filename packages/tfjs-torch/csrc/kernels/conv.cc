@@ -31,6 +31,22 @@ void in_parts(int64_t all, int64_t bytes, F part) {
   for (int64_t first = 0; first < all; first += most) part(first, std::min(most, all - first));
 }
 
+// What a window of one voxel sees of an image.
+at::Tensor strided(const at::Tensor& x, const Geometry& g) {
+  at::Tensor seen = x;
+  for (size_t d = 0; d < g.strides.size(); d++) seen = seen.slice(static_cast<int64_t>(d) + 1, 0, std::nullopt, g.strides[d]);
+  return seen;
+}
+
+Geometry without_strides(const Geometry& g) {
+  Geometry dense = g;
+  dense.strides = g.ones();
+  return dense;
+}
+
+// Whether to take what is seen first: it is less to convert.
+bool skips(const direct::Shape& s) { return is_pointwise_but_strides(s) && !is_pointwise(s); }
+
 std::vector<int64_t> with_images(const std::vector<int64_t>& shape, int64_t images) {
   std::vector<int64_t> part = shape;
   part[0] = images;
@@ -75,6 +91,7 @@ at::Tensor forward(const at::Tensor& input, const Filter& filter, const std::opt
   const Method how = method(input, g.products, s, Pass::kForward);
   const at::ScalarType type = read_as(input, how, g);
   if (input.is_cpu() && (type != input.scalar_type() || type != g.results)) {
+    if (skips(s)) return forward(contiguous(strided(input, g)), filter, bias, without_strides(g), shape);
     return converting(input, shape, is_pointwise(s), g.results, [&](const at::Tensor& part, const std::vector<int64_t>& part_shape) {
       Geometry same = g;
       same.results = type;
@@ -110,6 +127,12 @@ at::Tensor input_gradient(const at::Tensor& gradient, const std::vector<int64_t>
   const Method how = method(given, g.products, s, Pass::kInputGradient);
   const at::ScalarType type = read_as(given, how, g);
   if (given.is_cpu() && (type != given.scalar_type() || type != g.results)) {
+    if (skips(s)) {
+      at::Tensor dx = at::zeros(shape, given.options().dtype(g.results));
+      at::Tensor seen = strided(dx, g);
+      seen.copy_(input_gradient(given, seen.sizes().vec(), filter, without_strides(g), pads));
+      return dx;
+    }
     return converting(given, shape, is_pointwise(s), g.results, [&](const at::Tensor& part, const std::vector<int64_t>& part_shape) {
       Geometry same = g;
       same.results = type;
@@ -141,6 +164,7 @@ WeightGradients filter_gradient(const at::Tensor& gradient, const at::Tensor& in
   const bool alike = given.scalar_type() == seen_by.scalar_type();
   const at::ScalarType type = alike ? read_as(given, how, g) : g.products;
   if (given.is_cpu() && (!alike || type != given.scalar_type())) {
+    if (skips(s)) return filter_gradient(given, strided(seen_by, g), shape, without_strides(g), pads);
     const bool pointwise = is_pointwise(s);
     const at::Tensor from = pointwise ? given.flatten(0, 1) : given, of = pointwise ? seen_by.flatten(0, 1) : seen_by;
     at::Tensor sum;
@@ -158,9 +182,7 @@ WeightGradients filter_gradient(const at::Tensor& gradient, const at::Tensor& in
   }
   const at::Tensor dy = converted(given, type), x = converted(seen_by, type);
   if (how == Method::kAten && is_low(dy) && is_pointwise_but_strides(s) && !is_pointwise(s)) {  // what is seen of x is small
-    at::Tensor seen = x;
-    for (size_t d = 0; d < g.strides.size(); d++) seen = seen.slice(static_cast<int64_t>(d) + 1, 0, std::nullopt, g.strides[d]);
-    return {at::mm(as_rows(seen).t(), as_rows(dy)).to(at::kFloat).reshape(shape), {}};
+    return {at::mm(as_rows(strided(x, g)).t(), as_rows(dy)).to(at::kFloat).reshape(shape), {}};
   }
   if (how == Method::kProduct) return {filter_gradient_by_product(s, dy, x, shape), {}};
   at::Tensor filter = at::empty(shape, dy.options().dtype(at::kFloat));

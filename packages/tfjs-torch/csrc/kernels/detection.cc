@@ -171,15 +171,62 @@ class OnDevice {
   char text_[512] = "";
 };
 
+// The boxes of one image of a batch, as those of a batch of its own.
+struct OfImage {
+  RoiCall call;
+  RoiTensors rois;
+  at::Tensor places;  // among all boxes
+};
+
+OfImage of_image(const RoiCall& call, const RoiTensors& rois, int64_t image) {
+  RoiCall own = call;
+  for (int64_t i = 0; i < call.maps; i++) own.shapes[i * (call.dim + 2)] = 1;
+  const at::Tensor places = at::nonzero(rois.images == image).flatten();
+  return {own, {rois.boxes.index_select(0, places), at::zeros_like(places, rois.images.options()), rois.levels.index_select(0, places)}, places};
+}
+
+// Maps in 16 bits are widened image by image.
+at::Tensor align_images(const RoiCall& call, const RoiTensors& rois, const std::vector<at::Tensor>& maps) {
+  at::Tensor out = at::empty(call.pooled_shape(rois.images.numel()), maps[0].options());
+  for (int64_t image = 0; image < call.shapes[0]; image++) {
+    const OfImage own = of_image(call, rois, image);
+    if (own.places.numel() == 0) continue;
+    std::vector<at::Tensor> wide;
+    for (const at::Tensor& map : maps) wide.push_back(map.narrow(0, image, 1).to(at::kFloat).contiguous());
+    at::Tensor pooled = at::empty(own.call.pooled_shape(own.places.numel()), maps[0].options().dtype(at::kFloat));
+    call.dim == 3 ? align<3>(own.call, own.rois, wide, pooled) : align<2>(own.call, own.rois, wide, pooled);
+    out.index_copy_(0, own.places, pooled.to(out.scalar_type()));
+  }
+  return out;
+}
+
+std::vector<at::Tensor> align_images_grad(const RoiCall& call, const RoiTensors& rois, const at::Tensor& dy) {
+  std::vector<at::Tensor> maps;
+  for (int64_t i = 0; i < call.maps; i++) maps.push_back(at::zeros(call.map_shape(i), dy.options()));
+  for (int64_t image = 0; image < call.shapes[0]; image++) {
+    const OfImage own = of_image(call, rois, image);
+    if (own.places.numel() == 0) continue;
+    std::vector<at::Tensor> wide;
+    for (int64_t i = 0; i < call.maps; i++) wide.push_back(at::empty(own.call.map_shape(i), dy.options().dtype(at::kFloat)));
+    const at::Tensor part = dy.index_select(0, own.places).to(at::kFloat);
+    call.dim == 3 ? align_grad<3>(own.call, own.rois, part, wide) : align_grad<2>(own.call, own.rois, part, wide);
+    for (size_t i = 0; i < maps.size(); i++) maps[i].narrow(0, image, 1).copy_(wide[i]);
+  }
+  return maps;
+}
+
 // boxes, images, levels, map...
 void roi_align_forward(Call& c) {
   const RoiCall call = roi_call(c, c.in(0));
   const RoiTensors rois = roi_tensors(c, 0, call);
   std::vector<at::Tensor> maps;
+  bool low = rois.boxes.is_cpu();
+  for (int64_t i = 0; i < call.maps; i++) low = low && is_low(c.stored(3 + i)) && c.stored(3 + i).scalar_type() == c.stored(3).scalar_type();
   for (int64_t i = 0; i < call.maps; i++) {
-    maps.push_back(contiguous(c.in(3 + i)));
+    maps.push_back(contiguous(low ? c.stored(3 + i) : c.in(3 + i)));
     require(maps.back().sizes() == call.map_shape(i), "a map has another shape than was said");
   }
+  if (low) return c.out(align_images(call, rois, maps));
   at::Tensor out = at::empty(call.pooled_shape(rois.images.numel()), c.options(at::kFloat));
   if (!out.is_cpu() && out.numel() > 0) OnDevice(call, rois, maps).align(out);
   if (out.is_cpu()) call.dim == 3 ? align<3>(call, rois, maps, out) : align<2>(call, rois, maps, out);
@@ -188,14 +235,16 @@ void roi_align_forward(Call& c) {
 
 // dy, boxes, images, levels
 void roi_align_backward(Call& c) {
-  const at::Tensor dy = contiguous(c.in(0));
+  const bool low = is_low(c.stored(0)) && c.stored(0).is_cpu();
+  const at::Tensor dy = contiguous(low ? c.stored(0) : c.in(0));
   const RoiCall call = roi_call(c, c.in(1));
   const RoiTensors rois = roi_tensors(c, 1, call);
   require(dy.sizes() == at::IntArrayRef(call.pooled_shape(rois.images.numel())), "dy has another shape than the result");
   std::vector<at::Tensor> maps;
-  for (int64_t i = 0; i < call.maps; i++) maps.push_back(at::empty(call.map_shape(i), c.options(at::kFloat)));
+  if (low) maps = align_images_grad(call, rois, dy);
+  else for (int64_t i = 0; i < call.maps; i++) maps.push_back(at::empty(call.map_shape(i), c.options(at::kFloat)));
   if (!dy.is_cpu()) OnDevice(call, rois, maps).align_grad(dy);
-  if (dy.is_cpu()) call.dim == 3 ? align_grad<3>(call, rois, dy, maps) : align_grad<2>(call, rois, dy, maps);
+  if (dy.is_cpu() && !low) call.dim == 3 ? align_grad<3>(call, rois, dy, maps) : align_grad<2>(call, rois, dy, maps);
   for (int64_t i = 0; i < call.maps; i++) c.out(maps[i], i);
 }
 

@@ -94,6 +94,13 @@ void fill(Call& c) {
   c.out(at::full(c.integers(), value, c.options(type)));
 }
 
+// a + b in the memory of a, and in its type.
+at::Tensor add_to(const at::Tensor& a, const at::Tensor& b) {
+  if (a.scalar_type() == b.scalar_type() || a.dim() == 0) return a.add_(b);
+  for (int64_t i = 0; i < a.size(0); i++) a.select(0, i).add_(b.select(0, i));  // ATen converts one of them, whole
+  return a;
+}
+
 at::Tensor& activate(at::Tensor& x, int64_t activation) {
   if (activation == 1) return x.relu_();
   if (activation == 2) return at::leaky_relu_(x, 0.01);
@@ -145,8 +152,10 @@ void add_elementwise(std::vector<Kernel>& k) {
          c.out(at::where(condition, c.in(1), c.in(2)));
        }},
       {"AddAct", [](Call& c) {
-         at::Tensor y = at::add(c.alike(0), c.alike(1));
-         c.out(activate(y, c.integer()));
+         const int64_t activation = c.integer();
+         const bool in_place = c.flag() && c.is_alone(0);
+         at::Tensor y = in_place ? add_to(c.stored(0), c.stored(1)) : at::add(c.alike(0), c.alike(1));
+         c.out(activate(y, activation));
        }},
       {"ActGrad", [](Call& c) {
          const int64_t activation = c.integer();

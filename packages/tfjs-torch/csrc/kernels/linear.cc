@@ -1,8 +1,24 @@
 // Matrix products.
+#include <algorithm>
+
 #include "../call.h"
 
 namespace mdt {
 namespace {
+
+// One matrix a, held in 16 bits, times b: its rows are widened some at a time.
+at::Tensor rows_times(const at::Tensor& a, const at::Tensor& b, at::ScalarType results) {
+  constexpr int64_t kPartBytes = int64_t{8} << 20;
+  std::vector<int64_t> shape = a.sizes().vec();
+  shape.back() = b.size(-1);
+  at::Tensor y = at::empty(shape, a.options().dtype(results));
+  const int64_t rows = a.size(-2), most = std::max<int64_t>(1, kPartBytes / std::max<int64_t>(1, 4 * (a.size(-1) + b.size(-1))));
+  for (int64_t first = 0; first < rows; first += most) {
+    const int64_t count = std::min(most, rows - first);
+    y.narrow(-2, first, count).copy_(at::matmul(converted(a.narrow(-2, first, count), at::kFloat), b));
+  }
+  return y;
+}
 
 // a, b → a · b, each transposed by request. Integers are multiplied as they are.
 void batch_mat_mul(Call& c) {
@@ -14,6 +30,10 @@ void batch_mat_mul(Call& c) {
     const at::Tensor x = low ? converted(c.stored(i), results) : c.in(i);
     return transpose ? x.transpose(-2, -1) : x;
   };
+  const at::Tensor& a = c.stored(0);
+  if (floats && !low && is_low(results) && is_low(a) && !transpose_a && a.numel() == a.size(-2) * a.size(-1) && a.dim() == c.stored(1).dim()) {
+    return c.out(rows_times(a, operand(1, transpose_b), results));
+  }
   const at::Tensor y = at::matmul(operand(0, transpose_a), operand(1, transpose_b));
   c.out(floats && is_low(results) ? y.to(results) : y);
 }

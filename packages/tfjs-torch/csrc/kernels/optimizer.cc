@@ -8,13 +8,10 @@
 namespace mdt {
 namespace {
 
-// Whether nobody but this slot of the table reads a tensor's memory.
-bool is_alone(const at::Tensor& x) { return x.use_count() == 1 && x.storage().use_count() == 1; }
-
 // value, grad, m, v → value, m, v, in the memory of what they follow where the caller gives that up. Kingma and Ba 2015, algorithm 1; decoupled weight decay of Loshchilov and Hutter 2019.
 void adam_step(Call& c) {
   const double rate = c.number(), beta1 = c.number(), beta2 = c.number(), epsilon = c.number(), decay = c.number(), step = c.number();
-  const bool in_place[] = {c.flag() && is_alone(c.stored(0)), c.flag() && is_alone(c.stored(2)), c.flag() && is_alone(c.stored(3))};
+  const bool in_place[] = {c.flag() && c.is_alone(0), c.flag() && c.is_alone(2), c.flag() && c.is_alone(3)};
   const at::Tensor value = c.in(0).contiguous(), grad = contiguous(c.stored(1)), m = c.in(2).contiguous(), v = c.in(3).contiguous();
   if (grad.sizes() != value.sizes() || m.sizes() != value.sizes() || v.sizes() != value.sizes()) {
     throw std::invalid_argument("value, grad, m and v must have one shape");

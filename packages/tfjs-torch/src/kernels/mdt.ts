@@ -113,11 +113,12 @@ export const mdtKernels: TorchKernel[] = [
     const outputs = [float(attrs.filterShape), float([attrs.filterShape.at(-1)!])];
     return backend.runMany('ConvActFilterGrad', [dy, y, x], outputs, [...convAttrs(attrs, backend), attrs.filterShape]);
   }),
-  kernel<'a' | 'b', mdt.ActAttrs>(mdt.AddAct, ({ backend, inputs: { a, b }, attrs }) => {
+  kernel<'a' | 'b', mdt.AddActAttrs>(mdt.AddAct, ({ backend, inputs: { a, b }, attrs }) => {
     if (a.shape.join() !== b.shape.join()) {
       throw new Error(`${mdt.AddAct}: shapes [${a.shape.join(',')}] and [${b.shape.join(',')}] differ`);
     }
-    return backend.run('AddAct', [a, b], float(a.shape), [activationCode[attrs.activation]]);
+    const isGivenUp = attrs.givesUp === true && backend.refCount(a.dataId) === 1 && a.dataId !== b.dataId;
+    return backend.run('AddAct', [a, b], float(a.shape), [activationCode[attrs.activation], isGivenUp]);
   }),
   kernel<'dy' | 'y', mdt.ActAttrs>(mdt.ActGrad, ({ backend, inputs: { dy, y }, attrs }) => {
     checkShape(mdt.ActGrad, 'y', y.shape, dy.shape);
