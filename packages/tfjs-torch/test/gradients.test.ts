@@ -1,4 +1,5 @@
 import '@tensorflow/tfjs-backend-cpu';
+import { kernels } from '@mdt/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { useTorch } from '../src/index.js';
@@ -237,4 +238,20 @@ test('a deep chain needs less memory than with the stock loop', () => {
   };
   expect(most(stock)).toBeGreaterThan(1.8 * depth); // all saved tensors, all gradients
   expect(most(ours)).toBeLessThan(depth + 6); // as many saved tensors less as there are gradients more
+});
+
+test('what a loss reaches in name only gets zeros, as from the stock loop, and the rest its own gradient', () => {
+  const [a, b] = [tf.variable(tf.scalar(3)), tf.variable(tf.tensor1d([1, 2]))];
+  const loss = () => {
+    const reach = tf.customGrad((x) => ({
+      value: x!.clone(),
+      gradFunc: (dy: tf.Tensor) => [dy.clone(), tf.zerosLike(a), tf.zerosLike(b)] as never,
+    }));
+    const squared = square(a);
+    return tf.tidy(kernels.Reach, () => reach(squared, a, b));
+  };
+  for (const loop of [stock, ours]) {
+    const { grads } = tf.tidy(() => loop(loss, [a, b]));
+    expect(grads.map((gradient) => Array.from(gradient.dataSync()))).toEqual([[6], [0, 0]]);
+  }
 });

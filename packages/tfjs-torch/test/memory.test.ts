@@ -1,3 +1,4 @@
+import { kernels } from '@mdt/core';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -138,5 +139,67 @@ describe('where memory does not suffice', () => {
       /^Fill\(\): out of memory: 40000000000000 bytes were asked for .*, for a result of shape \[10000000,1000000\]$/,
     );
     expect(Array.from(tf.add([1, 2], [3, 4]).dataSync())).toEqual([4, 6]);
+  });
+});
+
+describe('results take the memory of what the caller gives up', () => {
+  const run = (kernel: string, inputs: tf.NamedTensorMap, attrs: tf.NamedAttrMap) =>
+    tf.engine().runKernel(kernel, inputs, attrs) as unknown as tf.Tensor;
+  const adam = { learningRate: 0.5, beta1: 0, beta2: 0, epsilon: 1e-8, weightDecay: 0, step: 1 };
+  const step = (value: tf.Tensor, m: tf.Tensor, v: tf.Tensor) =>
+    run(kernels.AdamStep, { value, grad: tf.onesLike(value), m, v }, adam) as unknown as tf.Tensor[];
+
+  test('an optimizer step needs none of its own', async () => {
+    const [value, m, v, grad] = [block(4), block(4), block(4), tf.fill([4, mib / 4], 1)] as const;
+    await idle();
+    const { liveBytes } = engineMemory();
+    resetPeakMemory();
+    const after = run(kernels.AdamStep, { value, grad, m, v }, adam) as unknown as tf.Tensor[];
+    await idle();
+    expect(engineMemory().peakBytes).toBe(liveBytes);
+    expect(after[0]!.dataSync()[7]).toBeCloseTo(-0.5, 6); // the first step is as long as the learning rate
+    tf.dispose([value, m, v, grad, ...after]);
+  });
+
+  test('but what somebody else still reads stays as it was', () => {
+    const value = tf.tensor1d([1, 2, 3]);
+    const [clone, view] = [value.clone(), tf.zeros([3])];
+    const column = tf.reshape(view, [3, 1]);
+    const [next] = step(value, view, tf.zeros([3]));
+    expect(Array.from(next!.dataSync())).toEqual([0.5, 1.5, 2.5].map((x) => expect.closeTo(x, 5)));
+    expect(Array.from(clone.dataSync())).toEqual([1, 2, 3]);
+    expect(Array.from(column.dataSync())).toEqual([0, 0, 0]);
+    const zeros = tf.zeros([3]);
+    const [, m, v] = step(tf.tensor1d([1, 2, 3]), zeros, zeros); // one tensor for both moments
+    expect(Array.from(m!.dataSync())).toEqual([1, 1, 1]);
+    expect(Array.from(v!.dataSync())).toEqual([1, 1, 1]);
+  });
+
+  test('a read that was asked for before the step gives what was there then', async () => {
+    const value = tf.fill([mib], 2);
+    const read = value.data();
+    const [next] = step(value, tf.zeros([mib]), tf.zeros([mib]));
+    next!.dataSync();
+    expect((await read)[mib - 1]).toBe(2);
+  });
+
+  test('a sum, of one precision or two', async () => {
+    const twice = (x: tf.Tensor) => run(kernels.AddAct, { a: x, b: x }, { activation: 'linear', givesUp: true });
+    expect(Array.from(twice(tf.tensor1d([1, 2])).dataSync())).toEqual([2, 4]);
+    const a = tf.tensor2d([[1, -5]]);
+    const kept = a.clone();
+    const b = tf.tensor2d([[2, 3]]);
+    expect(Array.from(run(kernels.AddAct, { a, b }, { activation: 'relu', givesUp: true }).dataSync())).toEqual([3, 0]);
+    expect(Array.from(kept.dataSync())).toEqual([1, -5]);
+    await useTorch({ precision: 'bfloat16' });
+    const low = tf.matMul(
+      tf.eye(2),
+      tf.tensor2d([
+        [1, 2],
+        [3, 4],
+      ]),
+    ); // held in 16 bits
+    const both = run(kernels.AddAct, { a: low, b: tf.ones([2, 2]) }, { activation: 'linear', givesUp: true });
+    expect(Array.from(both.dataSync())).toEqual([2, 3, 4, 5]);
   });
 });
