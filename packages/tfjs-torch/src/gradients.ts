@@ -1,5 +1,5 @@
 import { kernels } from '@mdt/core';
-import { engine, ones, Tensor, tensor_util, util, zeros } from '@tensorflow/tfjs-core';
+import { add, engine, getBackend, getKernel, ones, Tensor, tensor_util, util, zeros } from '@tensorflow/tfjs-core';
 
 /** What TensorFlow.js's gradient tape records for one op. */
 interface TapeNode {
@@ -162,8 +162,13 @@ function backward(
   return xs.map((x) => gradients.get(x.id) ?? (reached.has(x.id) ? zeros(x.shape) : undefined)!);
 }
 
-/** Their sum, in the memory of `a` where that is nobody else's: at full resolution a third tensor would be the most of a step. */
-const sum = (a: Tensor, b: Tensor): Tensor =>
-  engine().runKernel(kernels.AddAct, { a, b }, { activation: 'linear', givesUp: true });
+/**
+ * Their sum, in the memory of `a` where that is nobody else's: at full resolution a third tensor would be the most of a step. The loop
+ * serves other backends as well.
+ */
+function sum(a: Tensor, b: Tensor): Tensor {
+  if (getKernel(kernels.AddAct, getBackend()) === undefined) return add(a, b);
+  return engine().runKernel(kernels.AddAct, { a, b }, { activation: 'linear', givesUp: true });
+}
 
 const nameOf = (node: TapeNode): string => (node as { kernelName?: string }).kernelName ?? 'op';

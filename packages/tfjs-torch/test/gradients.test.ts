@@ -244,7 +244,7 @@ test('what a loss reaches in name only gets zeros, as from the stock loop, and t
   const [a, b] = [tf.variable(tf.scalar(3)), tf.variable(tf.tensor1d([1, 2]))];
   const loss = () => {
     const reach = tf.customGrad((x) => ({
-      value: x!.clone(),
+      value: (x as tf.Tensor).clone(),
       gradFunc: (dy: tf.Tensor) => [dy.clone(), tf.zerosLike(a), tf.zerosLike(b)] as never,
     }));
     const squared = square(a);
