@@ -32,7 +32,7 @@ const ours = (files: () => CocoFiles, kind: Kind, fromFiles: boolean) => async (
 
 const settings: { numImages: number; kind: Kind }[] = [
   { numImages: 5000, kind: 'bbox' },
-  { numImages: 1000, kind: 'segm' },
+  { numImages: 5000, kind: 'segm' },
 ];
 const cases = settings.flatMap(({ numImages, kind }): Case[] => {
   let written: CocoFiles | undefined;
